@@ -1,0 +1,387 @@
+"""The conductor: feeds every event to the state machine and carries out its actions.
+
+It owns what the pure state machine must not: the replies in progress, the conversation, timers
+and times. It decides nothing about states.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from appliance.assistant import state_machine as machine
+from appliance.assistant.history import History
+from appliance.assistant.reply import Reply
+from appliance.assistant.timings import TurnTimes
+from appliance.clock import monotonic
+from appliance.commands import Command, EndSpeech, Generate, Speak, Warm
+from appliance.errors import ServiceError
+from appliance.events import (
+    AgentSwitch,
+    ClauseSynthesised,
+    Complete,
+    Content,
+    Error,
+    Event,
+    GenerationFinished,
+    Heard,
+    PlaybackFinished,
+    PlaybackStarted,
+    SayRequested,
+    SpeechStarted,
+    StateChanged,
+    SynthesisFailed,
+    TextAsked,
+    TimerFired,
+    TokensGenerated,
+    Transcribed,
+    TurnEnded,
+    TurnStarted,
+    UtteranceEnded,
+    WorkerChanged,
+)
+
+MAX_WAITING = 8
+"""Written questions that may wait for the present turn to end."""
+
+
+class Workers(Protocol):
+    """What the coordinator needs of the supervisor."""
+
+    def send(self, worker: str, command: Command) -> bool: ...
+
+
+@dataclass
+class _Running:
+    """A turn that has begun and not ended."""
+
+    turn: machine.Turn
+    times: TurnTimes
+    reply: Reply | None = None
+    outcome: str = ""
+
+
+class Coordinator:
+    """Runs the turns.
+
+    Args:
+        workers: takes commands.
+        publish: takes every event, in order (the event bus).
+        options: the settings that the state machine depends on.
+        phrase: returns one of Luna's own phrases for (key, language).
+        system_prompt: returns the system prompt for a language.
+        overruns: returns the blocks that readers of the capture ring have lost so far.
+        max_tokens: length of an answer at most.
+        temperature: of the language model.
+        language: what to speak when nothing better is known.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: Workers,
+        publish: Callable[[Event], None],
+        options: machine.Options,
+        phrase: Callable[[str, str], str],
+        system_prompt: Callable[[str], str],
+        overruns: Callable[[], float],
+        max_tokens: int,
+        temperature: float,
+        language: str,
+    ) -> None:
+        self.appliance = machine.Appliance(options=options)
+        self.history = History()
+        self._workers = workers
+        self._publish = publish
+        self._phrase = phrase
+        self._system_prompt = system_prompt
+        self._overruns = overruns
+        self._max_tokens = max_tokens
+        self._temperature = temperature
+        self._language = language
+        self._model = ""
+        self._running: dict[int, _Running] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._waiting: list[TextAsked | SayRequested] = []
+
+    # --- in ---
+
+    def handle(self, event: Event) -> None:
+        """Take an event from a worker, a timer or a person. Never waits."""
+        self._publish(event)
+        self._note(event)
+        self._apply(machine.step(self.appliance, event))
+        self._after(event)
+
+    def request(self, event: TextAsked | SayRequested) -> None:
+        """Queue a written request; its turn begins when no other is going on.
+
+        Raises:
+            ServiceError: too many are waiting already.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise ServiceError("Luna is busy: too many questions are waiting; try again later")
+        self._waiting.append(event)
+        self._next_request()
+
+    def _next_request(self) -> None:
+        if self._waiting and self.appliance.turn is None:
+            # The number is given only now: spoken turns may have come before it.
+            event = replace(self._waiting.pop(0), turn_id=self.appliance.last_id + 1)
+            self.handle(event)
+
+    # --- what the state machine wants done ---
+
+    def _apply(self, step: machine.Step) -> None:
+        before = self.appliance
+        self.appliance, actions = step
+        for action in actions:
+            self._do(action)
+        if self.appliance.state is not before.state:
+            turn_id = self.appliance.turn.id if self.appliance.turn else 0
+            self._publish(StateChanged(state=self.appliance.state.value, turn_id=turn_id))
+
+    def _do(self, action: machine.Action) -> None:
+        match action:
+            case machine.Send(worker, command):
+                self._workers.send(worker, command)
+            case machine.BeginTurn(turn):
+                self._running[turn.id] = _Running(turn, TurnTimes(ring_overruns=-self._overruns()))
+                self._publish(TurnStarted(turn_id=turn.id, source=turn.source, request=turn.request))
+            case machine.BeginReply(turn):
+                self._begin_reply(turn)
+            case machine.DropReply(turn_id, attempt):
+                running = self._running.get(turn_id)
+                if running and running.reply and running.reply.attempt == attempt:
+                    running.reply = None
+            case machine.ReleaseReply(turn):
+                self._release(turn)
+            case machine.SpeakText(turn_id, text, language):
+                self._speak_text(turn_id, text, language or self._language)
+            case machine.SpeakPhrase(turn_id, key, final):
+                self._speak_phrase(turn_id, key, final)
+            case machine.RepeatSpeech(turn_id):
+                self._repeat_speech(turn_id)
+            case machine.SetTimer(name, turn_id, seconds):
+                self._set_timer(name, turn_id, seconds)
+            case machine.EndTurn(turn_id, outcome):
+                self._end_turn(turn_id, outcome)
+
+    def _set_timer(self, name: str, turn_id: int, seconds: float) -> None:
+        if old := self._timers.pop(name, None):
+            old.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(
+            seconds, lambda: self.handle(TimerFired(name=name, turn_id=turn_id))
+        )
+
+    # --- the reply ---
+
+    def _begin_reply(self, turn: machine.Turn) -> None:
+        running = self._running.get(turn.id)
+        if running is None:
+            # Speech over a reply becomes a turn only with its first words.
+            running = self._running[turn.id] = _Running(turn, TurnTimes())
+        old = running.reply
+        if old is not None and old.attempt == turn.attempt and old.clauses:
+            # The model was lost in mid-sentence: starting again would repeat what was heard.
+            if not old.finished:
+                self._speak_phrase(turn.id, "speech.failed", final=True)
+            return
+        reply = Reply(
+            turn_id=turn.id,
+            attempt=turn.attempt,
+            question=turn.text or "",
+            language=turn.language or self._language,
+            spoken=turn.spoken,
+            released=turn.released,
+        )
+        running.reply = reply
+        running.times.generation_began = monotonic()
+        self._workers.send(
+            "llm",
+            Generate(
+                turn_id=turn.id,
+                attempt=turn.attempt,
+                role="chat",
+                messages=self.history.messages(
+                    self._system_prompt(reply.language), question=reply.question
+                ),
+                max_tokens=self._max_tokens,
+                temperature=self._temperature,
+            ),
+        )
+
+    def _release(self, turn: machine.Turn) -> None:
+        running = self._running.get(turn.id)
+        if running is None or running.reply is None:
+            return
+        reply = running.reply
+        reply.released = True
+        self._publish(Heard(turn_id=turn.id, text=reply.question, language=reply.language))
+        self._publish(
+            AgentSwitch(turn_id=turn.id, role="chat", provider="local", model=self._model)
+        )
+        if reply.text:
+            self._publish(Content(turn_id=turn.id, text=reply.text))
+        self._speak_ready(reply)
+
+    def _speak_text(self, turn_id: int, text: str, language: str) -> None:
+        running = self._running[turn_id]
+        reply = Reply(turn_id, 0, "", language, spoken=True, released=True)
+        running.reply = reply
+        reply.feed(text)
+        reply.finish()
+        self._speak_ready(reply)
+
+    def _speak_phrase(self, turn_id: int, key: str, final: bool) -> None:
+        running = self._running.get(turn_id)
+        if running is None:
+            return
+        if running.reply is None:
+            running.reply = Reply(turn_id, running.turn.attempt, "", self._language, spoken=True)
+        reply = running.reply
+        text = self._phrase(key, reply.language)
+        if final:
+            running.outcome = "failed"
+            reply.finished = True
+            self._publish(Error(turn_id=turn_id, text=text))
+        reply.released = reply.released or final
+        self._send_clause(reply, reply.add_clause(text, counts=False).number)
+        if final:
+            self._end_speech(reply)
+
+    def _speak_ready(self, reply: Reply) -> None:
+        """Order the clauses that are whole, and the end when there is no more to come."""
+        for clause in reply.take_clauses():
+            self._send_clause(reply, clause.number)
+        if reply.finished and reply.released and reply.spoken:
+            self._end_speech(reply)
+
+    def _send_clause(self, reply: Reply, number: int) -> None:
+        clause = reply.clauses[number - 1]
+        self._workers.send(
+            "tts",
+            Speak(
+                turn_id=reply.turn_id, clause=number, text=clause.text, language=reply.language
+            ),
+        )
+
+    def _end_speech(self, reply: Reply) -> None:
+        if not reply.clauses:
+            # Nothing speakable was written: an honest sentence is better than silence.
+            self._speak_phrase(reply.turn_id, "speech.no_answer", final=True)
+            return
+        reply.end_ordered = True
+        self._workers.send("tts", EndSpeech(turn_id=reply.turn_id))
+
+    def _repeat_speech(self, turn_id: int) -> None:
+        running = self._running.get(turn_id)
+        if running is None or running.reply is None:
+            return
+        reply = running.reply
+        for clause in reply.owed():
+            self._send_clause(reply, clause.number)
+        if reply.end_ordered:
+            self._workers.send("tts", EndSpeech(turn_id=turn_id))
+
+    # --- what else an event means ---
+
+    def _note(self, event: Event) -> None:
+        """Keep times and texts before the state machine acts on the event."""
+        running = self._running.get(getattr(event, "turn_id", 0))
+        if running is None:
+            return
+        times, reply = running.times, running.reply
+        match event:
+            case SpeechStarted():
+                times.speech_started = times.speech_started or event.at
+            case UtteranceEnded():
+                times.endpoint = event.at
+                times.speech_ended = event.at - event.silence_ms / 1000
+            case Transcribed():
+                times.stt_ms = event.duration_ms
+            case TokensGenerated() if reply and reply.attempt == event.attempt:
+                times.first_token = times.first_token or event.at
+                reply.feed(event.text)
+                if reply.released:
+                    self._publish(Content(turn_id=event.turn_id, text=event.text))
+                    self._speak_ready(reply)
+            case GenerationFinished() if reply and reply.attempt == event.attempt:
+                times.tokens_per_second = event.tokens_per_second
+                if event.reason in ("stop", "length"):
+                    reply.finish()
+                    self._speak_ready(reply)
+                elif event.reason == "failed":
+                    self._publish(Error(turn_id=event.turn_id, text=event.detail))
+            case ClauseSynthesised() if reply:
+                times.first_audio = times.first_audio or event.first_audio_at
+                reply.synthesised(event.clause, event.samples)
+            case SynthesisFailed() if reply:
+                reply.failed_clause(event.clause)
+            case PlaybackStarted():
+                times.playback_started = times.playback_started or event.at
+
+    def _after(self, event: Event) -> None:
+        """React to what the state machine has no say in."""
+        match event:
+            case WorkerChanged(worker="llm", status="ready"):
+                self._model = event.detail
+                self._warm()
+            case PlaybackFinished(cut=True):
+                self._close_turn(event.turn_id, event)
+        self._next_request()
+
+    def _warm(self) -> None:
+        """Have the prompt's unchanging beginning evaluated before the first question."""
+        if self.appliance.turn is None:
+            messages = self.history.messages(self._system_prompt(self._language))
+            self._workers.send("llm", Warm(role="chat", messages=messages))
+
+    # --- the end of a turn ---
+
+    def _end_turn(self, turn_id: int, outcome: str) -> None:
+        running = self._running.get(turn_id)
+        if running is None:
+            return
+        running.outcome = running.outcome or outcome
+        reply = running.reply
+        cut_off = outcome == "interrupted" and reply is not None and reply.clauses
+        if cut_off:
+            # What was heard of it is known when the audio worker has stopped; it tells at once.
+            asyncio.get_running_loop().call_later(1.0, self._close_turn, turn_id, None)
+            return
+        self._close_turn(turn_id, None)
+        if outcome == "answered" and reply and reply.spoken and reply.asks_something():
+            self._apply(machine.follow_up(self.appliance))
+
+    def _close_turn(self, turn_id: int, cut: PlaybackFinished | None) -> None:
+        """Write the turn into history and tell everybody."""
+        running = self._running.pop(turn_id, None)
+        if running is None:
+            return
+        reply, answer = running.reply, ""
+        if reply is not None and reply.question and reply.released:
+            if running.outcome == "answered":
+                answer = reply.text.strip()
+                self.history.add(reply.question, answer)
+            elif running.outcome == "interrupted":
+                answer = reply.heard(cut.clause, cut.clause_samples, cut.rate) if cut else ""
+                self.history.add_interrupted(reply.question, answer)
+        if running.outcome == "answered":
+            self._publish(Complete(turn_id=turn_id, text=answer))
+        running.times.ring_overruns += self._overruns()
+        self._publish(
+            TurnEnded(
+                turn_id=turn_id,
+                source=running.turn.source,
+                outcome=running.outcome,
+                question=reply.question if reply and reply.released else "",
+                answer=answer,
+                language=reply.language if reply else "",
+                model=self._model,
+                timings=running.times.figures(),
+            )
+        )

@@ -1,0 +1,725 @@
+"""The appliance as a pure function: ``step(appliance, event) -> (appliance, actions)``.
+
+Nothing here waits, reads a clock or talks to a process. The coordinator feeds it every event
+and carries out the actions in order. A worker that comes back after a crash is simply an event:
+:func:`_resume` repeats whatever was asked of it and has not been answered.
+
+A turn passes through these steps; those marked * may happen before it is certain that the
+person has finished, and are undone without a trace if she has not::
+
+    open microphone -> pause -> transcribe* -> begin reply* -> utterance ended -> release reply
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from appliance.commands import (
+    Cancel,
+    CloseMicrophone,
+    Command,
+    OpenMicrophone,
+    PausePlayback,
+    PlayEarcon,
+    PreparePlayback,
+    ResumePlayback,
+    SetMuted,
+    Transcribe,
+    WatchForSpeech,
+)
+from appliance.events import (
+    ButtonPressed,
+    ButtonReleased,
+    Event,
+    GenerationFinished,
+    MuteRequested,
+    NothingHeard,
+    PlaybackFinished,
+    PlaybackStarted,
+    SayRequested,
+    SpeechResumed,
+    SpeechStarted,
+    StopRequested,
+    TextAsked,
+    TimerFired,
+    Transcribed,
+    UtteranceEnded,
+    UtterancePaused,
+    WakeHeard,
+    WorkerChanged,
+)
+
+
+class State(StrEnum):
+    """What the appliance is doing; LEDs, page and terminal derive from it."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    MUTED = "muted"
+    ERROR = "error"
+    UPDATING = "updating"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question and its answer, from the moment the microphone opens."""
+
+    id: int
+    source: str
+    """``wake``, ``button``, ``follow_up``, ``speech``, ``text`` or ``say``."""
+    request: str = ""
+    spoken: bool = True
+    """The reply goes to the speaker."""
+    position: int = -1
+    held: bool = False
+    wait_s: float = 0.0
+    attempt: int = 0
+    """Numbers the transcriptions and generations of this turn; older ones are void."""
+    start: int = -1
+    end: int = -1
+    text: str | None = None
+    """What was said in ``[start, end)``; None until it is known."""
+    language: str = ""
+    ended: bool = False
+    """The person has finished."""
+    replying: bool = False
+    """A reply to ``text`` was begun."""
+    released: bool = False
+    """The reply may be heard."""
+    sounding: bool = False
+    """Something of the reply was played."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings that the transitions depend on."""
+
+    wait_for_speech_s: float = 6.0
+    follow_up_s: float = 6.0
+    filler_after_s: float = 4.0
+    give_up_after_s: float = 60.0
+    barge_in_by_speech: bool = False
+    required: frozenset[str] = frozenset({"audio", "listen"})
+    """The workers without which the appliance cannot hear."""
+
+
+RESUME_AFTER_S = 2.0
+"""A reply paused by a noise goes on after so long without anything intelligible."""
+
+
+@dataclass(frozen=True)
+class Appliance:
+    """Everything the next transition depends on."""
+
+    options: Options = field(default_factory=Options)
+    state: State = State.STARTING
+    turn: Turn | None = None
+    noise: Turn | None = None
+    """Speech heard while Luna speaks: it may become the next turn, or prove to be a cough."""
+    last_id: int = 0
+    cancelled_id: int = 0
+    ready: frozenset[str] = frozenset()
+    muted: bool = False
+    started: bool = False
+    """It has been able to hear at least once."""
+
+
+# --- actions: commands for workers, and these for the coordinator ------------------------------
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send a command to a worker if it is ready."""
+
+    worker: str
+    command: Command
+
+
+@dataclass(frozen=True)
+class BeginTurn:
+    """A turn has begun: tell the subscribers, keep its times."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class BeginReply:
+    """Let the assistant answer; keep the answer back until ``ReleaseReply``."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class DropReply:
+    """Forget the answer that was begun for this attempt."""
+
+    turn_id: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ReleaseReply:
+    """The question is certain: show it, and speak the answer as it comes."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class SpeakText:
+    """Speak a given text as the whole reply."""
+
+    turn_id: int
+    text: str
+    language: str
+
+
+@dataclass(frozen=True)
+class SpeakPhrase:
+    """Speak one of Luna's own phrases (a key of the catalogues) within the reply."""
+
+    turn_id: int
+    key: str
+    final: bool
+    """Nothing follows it: the turn ends when it was played."""
+
+
+@dataclass(frozen=True)
+class RepeatSpeech:
+    """The synthesis worker is new: send it the clauses again that it owes."""
+
+    turn_id: int
+
+
+@dataclass(frozen=True)
+class SetTimer:
+    """Fire ``TimerFired(name, turn_id)`` after so many seconds; replaces one of that name."""
+
+    name: str
+    turn_id: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EndTurn:
+    """The turn is over: ``answered``, ``interrupted``, ``nothing_heard`` or ``failed``."""
+
+    turn_id: int
+    outcome: str
+
+
+Action = (
+    Send
+    | BeginTurn
+    | BeginReply
+    | DropReply
+    | ReleaseReply
+    | SpeakText
+    | SpeakPhrase
+    | RepeatSpeech
+    | SetTimer
+    | EndTurn
+)
+Step = tuple[Appliance, list[Action]]
+
+
+def step(appliance: Appliance, event: Event) -> Step:
+    """Return the appliance after *event*, and what is to be done, in order."""
+    match event:
+        case WorkerChanged():
+            return _worker_changed(appliance, event)
+        case MuteRequested():
+            return _mute(appliance, event.muted)
+        case StopRequested():
+            return _stop(appliance)
+        case WakeHeard():
+            return _open(appliance, "wake", position=event.position)
+        case ButtonPressed():
+            return _open(appliance, "button", event.position, event.held)
+        case ButtonReleased():
+            return _released(appliance)
+        case TextAsked():
+            return _text_asked(appliance, event)
+        case SayRequested():
+            return _say(appliance, event)
+        case SpeechStarted():
+            return _speech_started(appliance, event)
+        case UtterancePaused():
+            return _for_turn(appliance, event.turn_id, lambda t: _paused(t, event))
+        case SpeechResumed():
+            return _for_turn(appliance, event.turn_id, _resumed)
+        case Transcribed():
+            return _transcribed(appliance, event)
+        case UtteranceEnded():
+            return _utterance_ended(appliance, event)
+        case NothingHeard():
+            return _nothing_heard(appliance, event.turn_id)
+        case GenerationFinished():
+            return _generation_finished(appliance, event)
+        case PlaybackStarted():
+            return _playback_started(appliance, event)
+        case PlaybackFinished():
+            return _playback_finished(appliance, event)
+        case TimerFired():
+            return _timer_fired(appliance, event)
+    return appliance, []
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+def _resting(appliance: Appliance) -> State:
+    """Return the state of an appliance without a turn."""
+    if appliance.muted:
+        return State.MUTED
+    if appliance.options.required <= appliance.ready:
+        return State.IDLE
+    return State.ERROR if appliance.started else State.STARTING
+
+
+def _rest(appliance: Appliance) -> Appliance:
+    """Return the appliance without a turn."""
+    appliance = replace(appliance, turn=None, noise=None)
+    state = _resting(appliance)
+    return replace(appliance, state=state, started=appliance.started or state is State.IDLE)
+
+
+def _for_turn(appliance: Appliance, turn_id: int, change: object) -> Step:
+    """Apply ``change(turn) -> (turn, actions)`` to the turn or the noise with this id."""
+    for name in ("turn", "noise"):
+        turn = getattr(appliance, name)
+        if turn is not None and turn.id == turn_id:
+            new, actions = change(turn)  # type: ignore[operator]
+            return replace(appliance, **{name: new}), actions
+    return appliance, []
+
+
+def _cancel(turn: Turn) -> list[Action]:
+    """Stop all work for a turn everywhere."""
+    order = Cancel(turn_id=turn.id)
+    return [Send(worker, order) for worker in ("audio", "tts", "llm", "stt", "listen")]
+
+
+def _interrupt(appliance: Appliance) -> Step:
+    """End the present turn, if there is one, because something else is wanted."""
+    turn, actions = appliance.turn, []
+    if turn is not None:
+        actions = [*_cancel(turn), EndTurn(turn.id, "interrupted")]
+        appliance = replace(appliance, cancelled_id=turn.id)
+    if appliance.noise is not None:
+        actions += [*_cancel(appliance.noise), EndTurn(appliance.noise.id, "interrupted")]
+        appliance = replace(appliance, cancelled_id=appliance.noise.id)
+    return _rest(appliance), actions
+
+
+# --- beginnings --------------------------------------------------------------------------------
+
+
+def _open(appliance: Appliance, source: str, position: int = -1, held: bool = False) -> Step:
+    """Open the microphone; whatever Luna was doing gives way (barge-in)."""
+    if appliance.muted:
+        return appliance, [Send("audio", PlayEarcon(name="error"))]
+    if source == "wake" and appliance.state is State.LISTENING:
+        return appliance, []
+    if "listen" not in appliance.ready or "audio" not in appliance.ready:
+        return appliance, [Send("audio", PlayEarcon(name="error"))]
+    appliance, actions = _interrupt(appliance)
+    turn = Turn(
+        id=appliance.last_id + 1,
+        source=source,
+        position=position,
+        held=held,
+        wait_s=(
+            appliance.options.follow_up_s
+            if source == "follow_up"
+            else appliance.options.wait_for_speech_s
+        ),
+    )
+    actions += [BeginTurn(turn), *_listen_to(turn)]
+    if source == "wake":
+        actions.append(Send("audio", PlayEarcon(name="wake")))
+    actions.append(Send("audio", PreparePlayback()))
+    return (
+        replace(appliance, state=State.LISTENING, turn=turn, last_id=turn.id),
+        actions,
+    )
+
+
+def _listen_to(turn: Turn) -> list[Action]:
+    return [
+        Send(
+            "listen",
+            OpenMicrophone(
+                turn_id=turn.id, position=turn.position, held=turn.held, wait_s=turn.wait_s
+            ),
+        )
+    ]
+
+
+def _text_asked(appliance: Appliance, event: TextAsked) -> Step:
+    appliance, actions = _interrupt(appliance)
+    turn = Turn(
+        id=event.turn_id,
+        source="text",
+        request=event.request,
+        spoken=event.speak,
+        attempt=1,
+        text=event.text,
+        ended=True,
+        replying=True,
+        released=True,
+    )
+    actions += [BeginTurn(turn), BeginReply(turn), ReleaseReply(turn)]
+    actions += _deadlines(appliance, turn)
+    return replace(appliance, state=State.THINKING, turn=turn, last_id=turn.id), actions
+
+
+def _say(appliance: Appliance, event: SayRequested) -> Step:
+    appliance, actions = _interrupt(appliance)
+    turn = Turn(id=event.turn_id, source="say", request=event.request, ended=True, released=True)
+    actions += [
+        BeginTurn(turn),
+        Send("audio", PreparePlayback()),
+        SpeakText(turn.id, event.text, event.language),
+        SetTimer("give_up", turn.id, appliance.options.give_up_after_s),
+    ]
+    return replace(appliance, state=State.THINKING, turn=turn, last_id=turn.id), actions
+
+
+# --- while somebody speaks ---------------------------------------------------------------------
+
+
+def _paused(turn: Turn, event: UtterancePaused) -> tuple[Turn, list[Action]]:
+    """Transcribe on the chance that this was all."""
+    turn, actions = _resumed(turn)
+    turn = replace(turn, attempt=turn.attempt + 1, start=event.start, end=event.end)
+    return turn, [*actions, _transcribe(turn)]
+
+
+def _resumed(turn: Turn) -> tuple[Turn, list[Action]]:
+    """Speech goes on: what was begun on the pause is void."""
+    actions: list[Action] = []
+    if turn.start >= 0:
+        order = Cancel(turn_id=turn.id, attempt=turn.attempt)
+        actions.append(Send("stt", order))
+        if turn.replying:
+            actions += [Send("llm", order), DropReply(turn.id, turn.attempt)]
+    return replace(turn, start=-1, end=-1, text=None, replying=False), actions
+
+
+def _transcribe(turn: Turn) -> Action:
+    return Send(
+        "stt",
+        Transcribe(turn_id=turn.id, attempt=turn.attempt, start=turn.start, end=turn.end),
+    )
+
+
+def _released(appliance: Appliance) -> Step:
+    turn = appliance.turn
+    if turn is None or not turn.held or turn.ended:
+        return appliance, []
+    return appliance, [Send("listen", CloseMicrophone(turn_id=turn.id))]
+
+
+def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
+    if appliance.noise is not None and appliance.noise.id == event.turn_id:
+        return _noise_transcribed(appliance, appliance.noise, event)
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id or turn.attempt != event.attempt:
+        return appliance, []
+    turn = replace(turn, text=event.text, language=event.language)
+    actions: list[Action] = []
+    if turn.text:
+        turn = replace(turn, replying=True)
+        actions.append(BeginReply(turn))
+    appliance = replace(appliance, turn=turn)
+    if turn.ended:
+        appliance, more = _settle(appliance, turn)
+        actions += more
+    return appliance, actions
+
+
+def _utterance_ended(appliance: Appliance, event: UtteranceEnded) -> Step:
+    noise = appliance.noise
+    if noise is not None and noise.id == event.turn_id:
+        noise = replace(noise, ended=True)
+        if noise.text is not None:
+            return _noise_judged(appliance, noise)
+        if (noise.start, noise.end) != (event.start, event.end):
+            noise = replace(
+                noise, attempt=noise.attempt + 1, start=event.start, end=event.end, ended=True
+            )
+            return replace(appliance, noise=noise), [_transcribe(noise)]
+        return replace(appliance, noise=noise), []
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id or turn.ended:
+        return appliance, []
+    actions: list[Action] = []
+    if (turn.start, turn.end) != (event.start, event.end):
+        turn, actions = _resumed(turn)
+        turn = replace(turn, attempt=turn.attempt + 1, start=event.start, end=event.end)
+        actions.append(_transcribe(turn))
+    turn = replace(turn, ended=True)
+    appliance = replace(appliance, state=State.THINKING, turn=turn)
+    actions += _deadlines(appliance, turn)
+    if turn.text is not None:
+        appliance, more = _settle(appliance, turn)
+        actions += more
+    return appliance, actions
+
+
+def _deadlines(appliance: Appliance, turn: Turn) -> list[Action]:
+    actions: list[Action] = [SetTimer("give_up", turn.id, appliance.options.give_up_after_s)]
+    if appliance.options.filler_after_s and turn.spoken:
+        actions.append(SetTimer("filler", turn.id, appliance.options.filler_after_s))
+    return actions
+
+
+def _settle(appliance: Appliance, turn: Turn) -> Step:
+    """The question is certain: let the answer out, or end a turn in which nothing was said."""
+    if not turn.text:
+        return _unheard(appliance, turn)
+    turn = replace(turn, released=True)
+    return replace(appliance, turn=turn), [ReleaseReply(turn)]
+
+
+def _nothing_heard(appliance: Appliance, turn_id: int) -> Step:
+    if appliance.noise is not None and appliance.noise.id == turn_id:
+        return _go_on(appliance)
+    if appliance.turn is None or appliance.turn.id != turn_id:
+        return appliance, []
+    return _unheard(appliance, appliance.turn)
+
+
+def _unheard(appliance: Appliance, turn: Turn) -> Step:
+    actions: list[Action] = []
+    if turn.source != "follow_up":
+        actions.append(Send("audio", PlayEarcon(name="done")))
+    return _rest(appliance), [*actions, EndTurn(turn.id, "nothing_heard")]
+
+
+# --- the reply ---------------------------------------------------------------------------------
+
+
+def _generation_finished(appliance: Appliance, event: GenerationFinished) -> Step:
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id or turn.attempt != event.attempt:
+        return appliance, []
+    if event.reason == "failed":
+        return _apologise(appliance, turn, "speech.failed")
+    if event.reason != "cancelled" and turn.released and not turn.spoken:
+        return _rest(appliance), [EndTurn(turn.id, "answered")]
+    return appliance, []
+
+
+def _apologise(appliance: Appliance, turn: Turn, key: str) -> Step:
+    """Say honestly that there will be no answer; without a voice the error signal must do."""
+    actions: list[Action] = [Send("llm", Cancel(turn_id=turn.id))]
+    if turn.spoken and "tts" in appliance.ready and turn.ended:
+        actions += [
+            SpeakPhrase(turn.id, key, final=True),
+            # The apology itself must not hang for ever either.
+            SetTimer("end", turn.id, 15.0),
+        ]
+        return appliance, actions
+    return _fail(appliance, turn, actions)
+
+
+def _fail(appliance: Appliance, turn: Turn, before: list[Action] | None = None) -> Step:
+    actions = [*(before or []), *_cancel(turn), Send("audio", PlayEarcon(name="error"))]
+    appliance = _rest(replace(appliance, cancelled_id=turn.id))
+    return appliance, [*actions, EndTurn(turn.id, "failed")]
+
+
+def _playback_started(appliance: Appliance, event: PlaybackStarted) -> Step:
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id:
+        return appliance, []
+    turn = replace(turn, sounding=True)
+    appliance = replace(appliance, state=State.SPEAKING, turn=turn)
+    if not appliance.options.barge_in_by_speech or appliance.noise is not None:
+        return appliance, []
+    return _watch(appliance)
+
+
+def _watch(appliance: Appliance) -> Step:
+    """Follow speech while Luna speaks; it gets a turn number of its own."""
+    noise = Turn(id=appliance.last_id + 1, source="speech")
+    return (
+        replace(appliance, noise=noise, last_id=noise.id),
+        [Send("listen", WatchForSpeech(turn_id=noise.id))],
+    )
+
+
+def _playback_finished(appliance: Appliance, event: PlaybackFinished) -> Step:
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id or event.cut:
+        return appliance, []
+    actions: list[Action] = []
+    if appliance.noise is not None:
+        actions += _cancel(appliance.noise)
+    return _rest(appliance), [*actions, EndTurn(turn.id, "answered")]
+
+
+def follow_up(appliance: Appliance) -> Step:
+    """Open the microphone without a wake word, after an answer that asked something."""
+    if appliance.state is not State.IDLE or not appliance.options.follow_up_s:
+        return appliance, []
+    return _open(appliance, "follow_up")
+
+
+# --- speech while Luna speaks ------------------------------------------------------------------
+
+
+def _speech_started(appliance: Appliance, event: SpeechStarted) -> Step:
+    noise, turn = appliance.noise, appliance.turn
+    if noise is None or turn is None or noise.id != event.turn_id:
+        return appliance, []
+    return (
+        replace(appliance, noise=replace(noise, position=event.position)),
+        [
+            Send("audio", PausePlayback(turn_id=turn.id)),
+            SetTimer("resume", noise.id, RESUME_AFTER_S),
+        ],
+    )
+
+
+def _noise_transcribed(appliance: Appliance, noise: Turn, event: Transcribed) -> Step:
+    if noise.attempt != event.attempt:
+        return appliance, []
+    return _noise_judged(appliance, replace(noise, text=event.text, language=event.language))
+
+
+def _noise_judged(appliance: Appliance, noise: Turn) -> Step:
+    """Words make it the next turn; a cough or an "uh-huh" lets the reply go on."""
+    if not noise.text or is_backchannel(noise.text):
+        if noise.ended:
+            return _go_on(appliance)
+        return replace(appliance, noise=noise), []
+    old = appliance.turn
+    actions: list[Action] = [BeginTurn(noise)]
+    if old is not None:
+        actions = [*_cancel(old), EndTurn(old.id, "interrupted"), *actions]
+        appliance = replace(appliance, cancelled_id=old.id)
+    noise = replace(noise, replying=True)
+    state = State.THINKING if noise.ended else State.LISTENING
+    appliance = replace(appliance, turn=noise, noise=None, state=state)
+    actions.append(BeginReply(noise))
+    if noise.ended:
+        actions += _deadlines(appliance, noise)
+        appliance, more = _settle(appliance, noise)
+        actions += more
+    return appliance, actions
+
+
+def _go_on(appliance: Appliance) -> Step:
+    """It was nothing: the reply goes on where it stopped."""
+    turn, noise = appliance.turn, appliance.noise
+    if turn is None or noise is None:
+        return appliance, []
+    actions: list[Action] = [
+        Send("listen", Cancel(turn_id=noise.id)),
+        Send("stt", Cancel(turn_id=noise.id)),
+        Send("audio", ResumePlayback(turn_id=turn.id)),
+    ]
+    appliance, watch = _watch(replace(appliance, noise=None))
+    return appliance, [*actions, *watch]
+
+
+_BACKCHANNELS = frozenset(
+    "uh huh|mm hmm|mhm|hmm|hm|mm|uh|um|ah|oh|yeah|yes|ok|okay|right|i see|"
+    "aham|ahã|uhum|hum|é|sim|tá|certo|isso|entendi".split("|")
+)
+
+
+def is_backchannel(text: str) -> bool:
+    """Return whether *text* only shows that somebody listens ("uh-huh", "aham")."""
+    words = "".join(c if c.isalnum() else " " for c in text.lower()).split()
+    return " ".join(words) in _BACKCHANNELS
+
+
+# --- ends --------------------------------------------------------------------------------------
+
+
+def _stop(appliance: Appliance) -> Step:
+    return _interrupt(appliance)
+
+
+def _mute(appliance: Appliance, muted: bool) -> Step:
+    actions: list[Action] = []
+    if muted and appliance.state is State.LISTENING:
+        appliance, actions = _interrupt(appliance)
+    appliance = replace(appliance, muted=muted)
+    if appliance.turn is None:
+        appliance = replace(appliance, state=_resting(appliance))
+    order = SetMuted(muted=muted)
+    return appliance, [*actions, Send("audio", order), Send("listen", order)]
+
+
+def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
+    noise = appliance.noise
+    if event.name == "resume":
+        if noise is None or noise.id != event.turn_id:
+            return appliance, []
+        if noise.start < 0 or noise.text is None:
+            # Somebody still speaks, or his words are being read: their judgement decides.
+            return appliance, [SetTimer("resume", noise.id, RESUME_AFTER_S)]
+        return _go_on(appliance)
+    turn = appliance.turn
+    if turn is None or turn.id != event.turn_id:
+        return appliance, []
+    if event.name == "filler" and not turn.sounding:
+        needed = {"stt", "llm"} if turn.source != "text" else {"llm"}
+        awake = needed <= appliance.ready
+        key = "speech.one_moment" if awake else "speech.still_waking_up"
+        return appliance, [SpeakPhrase(turn.id, key, final=False)]
+    if event.name == "give_up":
+        return _apologise(appliance, turn, "speech.took_too_long")
+    if event.name == "end":
+        return _fail(appliance, turn)
+    return appliance, []
+
+
+# --- workers come and go -----------------------------------------------------------------------
+
+
+def _worker_changed(appliance: Appliance, event: WorkerChanged) -> Step:
+    ready = appliance.ready - {event.worker}
+    if event.status == "ready":
+        ready |= {event.worker}
+    appliance = replace(appliance, ready=ready)
+    actions = _resume(appliance, event.worker) if event.status == "ready" else []
+    if appliance.turn is None:
+        appliance = _rest(appliance)
+    return appliance, actions
+
+
+def _resume(appliance: Appliance, worker: str) -> list[Action]:
+    """Ask a new worker for what the one before it still owed."""
+    actions: list[Action] = []
+    if worker in ("audio", "listen") and appliance.muted:
+        actions.append(Send(worker, SetMuted(muted=True)))
+    if worker in ("audio", "tts") and appliance.cancelled_id:
+        actions.append(Send(worker, Cancel(turn_id=appliance.cancelled_id)))
+    turn = appliance.turn
+    if turn is None:
+        return actions
+    if worker == "listen":
+        if not turn.ended and appliance.state is State.LISTENING:
+            actions += _listen_to(turn)
+        elif appliance.noise is not None:
+            actions.append(Send("listen", WatchForSpeech(turn_id=appliance.noise.id)))
+    elif worker == "stt":
+        actions += [
+            _transcribe(t)
+            for t in (turn, appliance.noise)
+            if t is not None and t.start >= 0 and t.text is None
+        ]
+    elif worker == "llm" and turn.replying:
+        actions.append(BeginReply(turn))
+    elif worker == "tts" and turn.released:
+        actions.append(RepeatSpeech(turn.id))
+    return actions

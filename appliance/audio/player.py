@@ -1,0 +1,219 @@
+"""Turns the playback ring into what the speaker gets: the part inside the device's callback.
+
+``render`` runs in the sound card's thread every few milliseconds. It takes no lock, waits for
+nothing and reports through a deque that another thread empties. Orders reach it the same way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from appliance.audio import earcons
+from appliance.audio.device import Format
+from appliance.audio.ring_buffer import PlaybackBlock, PlaybackRing
+from appliance.events import Event, PlaybackFinished, PlaybackStarted
+
+_FADE_S = 0.005
+"""A reply that is cut off fades for so long; a hard cut would click."""
+
+
+def gain(percent: int) -> float:
+    """Return the amplitude factor for a volume: squared, which the ear takes for even steps."""
+    return (percent / 100.0) ** 2
+
+
+class Player:
+    """Plays the ring; one thread renders, any thread gives orders."""
+
+    def __init__(self, ring: PlaybackRing, volume: int, earcon_volume: int) -> None:
+        self._ring = ring
+        self.volume = volume
+        self._earcon_gain = gain(earcon_volume)
+        self.reports: deque[Event] = deque()
+        """What happened, for the thread that tells the main process."""
+        self._orders: deque[tuple[str, int]] = deque()
+        self._signals: dict[str, npt.NDArray[np.float32]] = {}
+        self._mixed: list[npt.NDArray[np.float32]] = []
+        self._rate = 0
+        self._cancelled = 0
+        self._finished = 0
+        self._paused = 0
+        self._turn = 0
+        self._clause = 0
+        self._clause_samples = 0
+        self._rest = np.empty(0, np.int16)
+        self._starving = False
+        self._fade_in = False
+        self.underruns = 0
+        self.wrong_rate_blocks = 0
+
+    # --- orders, from any thread ---
+
+    def cancel(self, turn_id: int) -> None:
+        """Drop everything of this turn and of those before it."""
+        self._orders.append(("cancel", turn_id))
+
+    def pause(self, turn_id: int) -> None:
+        """Fall silent, but keep the place."""
+        self._orders.append(("pause", turn_id))
+
+    def resume(self, turn_id: int) -> None:
+        """Go on after :meth:`pause`."""
+        self._orders.append(("resume", turn_id))
+
+    def signal(self, name: str) -> None:
+        """Play an earcon over whatever is playing."""
+        if name in earcons.NAMES:
+            self._orders.append((name, 0))
+
+    # --- the device's side ---
+
+    def configure(self, device: Format) -> None:
+        """Get ready for a speaker of this format; not while one is rendering."""
+        rate = device.rate
+        if rate != self._rate:
+            self._signals = {name: earcons.synthesise(name, rate) for name in earcons.NAMES}
+            self._rest = self._rest[:0]
+        self._rate = rate
+        self._ring.rate = rate
+
+    @property
+    def active(self) -> bool:
+        """There is something to play, or about to be."""
+        return bool(self._turn or self._mixed or self._orders or self._ring.depth)
+
+    @property
+    def in_turn(self) -> bool:
+        """A reply was begun and not finished."""
+        return bool(self._turn)
+
+    def render(self, out: npt.NDArray[np.int16]) -> int:
+        """Fill *out* (frames, channels) with the next sound; return the frames of a reply in it."""
+        frames = len(out)
+        mono = np.zeros(frames, np.float32)
+        self._obey(mono)
+        filled = 0 if self._paused else self._fill(mono)
+        if filled < frames and self._turn and not self._paused:
+            # Count a gap once, not each callback that it lasts.
+            self.underruns += not self._starving
+            self._starving = True
+        elif filled:
+            self._starving = False
+        mono *= gain(self.volume)
+        self._mix_signals(mono)
+        np.clip(mono, -32768, 32767, out=mono)
+        out[:] = mono.astype(np.int16)[:, np.newaxis]
+        return filled
+
+    def idle(self) -> None:
+        """Obey orders while no speaker is open: nothing sounds, but cancelled turns go."""
+        self._obey(np.zeros(0, np.float32))
+        if self._cancelled and self._ring.depth:
+            self._skip_cancelled()
+
+    def _obey(self, mono: npt.NDArray[np.float32]) -> None:
+        while self._orders:
+            order, turn_id = self._orders.popleft()
+            if order == "cancel":
+                self._cancel(turn_id, mono)
+            elif order == "pause":
+                if turn_id == self._turn:
+                    self._fade_out(mono, take=False)
+                    self._paused = turn_id
+            elif order == "resume":
+                self._fade_in = self._paused != 0
+                self._paused = 0
+            elif order in self._signals:
+                self._mixed.append(self._signals[order])
+
+    def _cancel(self, turn_id: int, mono: npt.NDArray[np.float32]) -> None:
+        self._cancelled = max(self._cancelled, turn_id)
+        if self._turn and self._turn <= turn_id:
+            if not self._paused:
+                self._fade_out(mono, take=True)
+            self._end(self._turn, cut=True)
+        elif turn_id > self._finished:
+            self.reports.append(PlaybackFinished(turn_id=turn_id, cut=True))
+            self._finished = turn_id
+
+    def _skip_cancelled(self) -> None:
+        while (block := self._ring.read()) is not None:
+            if block.turn_id > self._cancelled:
+                self._begin(block)
+                return
+
+    def _fade_out(self, mono: npt.NDArray[np.float32], *, take: bool) -> None:
+        count = min(len(mono), len(self._rest), max(1, int(_FADE_S * self._rate)))
+        if count:
+            mono[:count] = self._rest[:count] * np.linspace(1.0, 0.0, count, dtype=np.float32)
+            if take:
+                self._clause_samples += count
+
+    def _fill(self, mono: npt.NDArray[np.float32]) -> int:
+        """Copy from the ring until *mono* is full or the ring is empty; return the samples."""
+        filled = 0
+        while filled < len(mono):
+            if not len(self._rest):
+                block = self._ring.read()
+                if block is None:
+                    break
+                self._begin(block)
+                continue
+            count = min(len(self._rest), len(mono) - filled)
+            mono[filled : filled + count] = self._rest[:count]
+            self._rest = self._rest[count:]
+            self._clause_samples += count
+            filled += count
+        if self._fade_in and filled:
+            count = min(filled, max(1, int(_FADE_S * self._rate)))
+            mono[:count] *= np.linspace(0.0, 1.0, count, dtype=np.float32)
+            self._fade_in = False
+        return filled
+
+    def _begin(self, block: PlaybackBlock) -> None:
+        """Take up the next block: of the same turn, of a new one, or the end of one."""
+        if block.turn_id <= self._cancelled:
+            return
+        if self._turn != block.turn_id:
+            if block.end and not len(block.payload) and block.turn_id <= self._finished:
+                return
+            self._turn, self._clause, self._clause_samples = block.turn_id, 0, 0
+            if len(block.payload):
+                self.reports.append(PlaybackStarted(turn_id=block.turn_id))
+        if block.clause != self._clause and len(block.payload):
+            self._clause, self._clause_samples = block.clause, 0
+        if len(block.payload):
+            if block.rate == self._rate:
+                self._rest = np.frombuffer(block.payload, np.int16)
+            else:
+                # Made for a speaker that was unplugged: silence is better than a wrong pitch.
+                self.wrong_rate_blocks += 1
+        if block.end:
+            self._end(block.turn_id, cut=False)
+
+    def _end(self, turn_id: int, *, cut: bool) -> None:
+        self.reports.append(
+            PlaybackFinished(
+                turn_id=turn_id,
+                cut=cut,
+                clause=self._clause,
+                clause_samples=self._clause_samples,
+                rate=self._rate,
+            )
+        )
+        self._finished = max(self._finished, turn_id)
+        self._turn = self._paused = 0
+        self._starving = False
+        self._rest = self._rest[:0]
+
+    def _mix_signals(self, mono: npt.NDArray[np.float32]) -> None:
+        going_on = []
+        for signal in self._mixed:
+            count = min(len(signal), len(mono))
+            mono[:count] += signal[:count] * (32767 * self._earcon_gain)
+            if count < len(signal):
+                going_on.append(signal[count:])
+        self._mixed = going_on

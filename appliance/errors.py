@@ -1,0 +1,58 @@
+"""Every error that Luna shows to a person.
+
+    LunaError                 1   anything not named below
+    ├── UsageError            2   wrong words on the command line, or unusable input
+    ├── ConfigError           3   the configuration cannot be used
+    ├── ModelError            4   a model file is missing, damaged or cannot be loaded
+    ├── AudioError            5   a sound device or a sound file cannot be used
+    ├── ServiceError          6   Luna is not running, or does not answer
+    └── TurnError             7   the turn ended without an answer
+
+The number is the exit code of the command that failed with it (130 stands for Ctrl+C).
+Exceptions of libraries are translated once, where the library is called, with
+``raise ... from``. A message is one sentence: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class LunaError(Exception):
+    """Base of all errors with a sentence for the owner."""
+
+    exit_code = 1
+
+
+class UsageError(LunaError):
+    """Wrong arguments or unusable input."""
+
+    exit_code = 2
+
+
+class ConfigError(LunaError):
+    """The configuration cannot be used; the message lists every mistake."""
+
+    exit_code = 3
+
+
+class ModelError(LunaError):
+    """A model is missing, damaged, or cannot be loaded."""
+
+    exit_code = 4
+
+
+class AudioError(LunaError):
+    """A sound device or sound file cannot be used."""
+
+    exit_code = 5
+
+
+class ServiceError(LunaError):
+    """The service is not running, is busy, or broke the protocol."""
+
+    exit_code = 6
+
+
+class TurnError(LunaError):
+    """The turn ended without an answer."""
+
+    exit_code = 7

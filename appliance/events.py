@@ -1,0 +1,484 @@
+"""What happened. Every event is a frozen dataclass; one stream feeds LEDs, page, terminal and log.
+
+Events travel up: from the workers to the main process, and from there to every subscriber.
+Orders travel down and are in :mod:`appliance.commands`. Both have the same JSON form, one
+object a line, with the class name in ``type``::
+
+    {"type":"wake_heard","at":81.25,"phrase":"okay_nabu","score":0.98,"position":123456}
+
+``position``, ``start`` and ``end`` count samples of the capture stream (16 kHz) since the
+service started; ``at`` is in seconds of ``CLOCK_MONOTONIC``, which all processes share.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar
+
+from appliance.clock import monotonic
+from appliance.errors import ServiceError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """Base of events and commands."""
+
+    registry: ClassVar[dict[str, builtins.type[Message]]] = {}
+    type: ClassVar[str] = "message"
+
+    at: float = field(default_factory=monotonic)
+
+    def __init_subclass__(cls) -> None:
+        cls.type = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        Message.registry[cls.type] = cls
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """Return the JSON object of *message*, its ``type`` first."""
+    return {"type": message.type, **asdict(message)}
+
+
+def to_json(message: Message) -> str:
+    """Return *message* as one line of JSON without a line break."""
+    return json.dumps(to_dict(message), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(line: str | bytes) -> Message:
+    """Return the message in *line*.
+
+    Raises:
+        ServiceError: the line is not JSON, names an unknown type or has wrong fields.
+    """
+    try:
+        values = json.loads(line)
+        cls = Message.registry[values.pop("type")]
+        known = {f.name for f in fields(cls)}
+        if unknown := set(values) - known:
+            raise ServiceError(f"message {cls.type}: unknown field {sorted(unknown)[0]!r}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ServiceError(f"not a message of Luna's: {line[:80]!r} ({error})") from error
+
+
+class Event(Message):
+    """Something that happened."""
+
+
+# --- workers -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready(Event):
+    """A worker can work; sent once by each process it ran in."""
+
+    worker: str
+    detail: str = ""
+    """What it loaded, for a person: the model, the voice, the device."""
+    load_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pong(Event):
+    """Answer to ``Ping``."""
+
+    n: int
+    busy_s: float = 0.0
+    """How long the present job has run without progress; 0 when there is none."""
+    stats: dict[str, float] = field(default_factory=dict)
+    """Counters of the worker, for ``/health`` and metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged(Event):
+    """A worker has something for the log."""
+
+    level: str
+    """``debug``, ``info``, ``warning`` or ``error``."""
+    text: str
+    worker: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerChanged(Event):
+    """The supervisor started, lost or restarted a worker."""
+
+    worker: str
+    status: str
+    """``starting``, ``ready``, ``failed`` (restart follows) or ``stopped``."""
+    detail: str = ""
+    pid: int = 0
+    restarts: int = 0
+
+
+# --- sound -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicrophoneChanged(Event):
+    """The microphone was opened, lost, or stopped delivering sound."""
+
+    status: str
+    """``open``, ``missing`` (none there), ``lost`` (unplugged), ``deaf`` or ``muted``."""
+    device: str = ""
+    rate: int = 0
+    channels: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerChanged(Event):
+    """The speaker was opened, closed, or lost."""
+
+    status: str
+    """``open``, ``closed`` (saving power), ``missing`` or ``lost``."""
+    device: str = ""
+    rate: int = 0
+    channels: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureDropped(Event):
+    """Captured blocks were lost before a reader took them."""
+
+    blocks: int
+    where: str
+    """``device`` (the sound card overflowed) or the name of the slow reader."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybackStarted(Event):
+    """The first sample of a turn's reply left for the speaker."""
+
+    turn_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaybackFinished(Event):
+    """The reply was played to its end, or cut off."""
+
+    turn_id: int
+    cut: bool
+    clause: int = 0
+    """Last clause of which something was played; 0 when nothing was."""
+    clause_samples: int = 0
+    """Samples of that clause played, at ``rate``."""
+    rate: int = 0
+
+
+# --- listening ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WakeHeard(Event):
+    """The wake word was recognised."""
+
+    phrase: str
+    score: float
+    position: int
+    """End of the wake word in the capture stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechStarted(Event):
+    """Somebody began to speak while the microphone was open."""
+
+    turn_id: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtterancePaused(Event):
+    """A short silence: the utterance may be over, so work on it may begin."""
+
+    turn_id: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechResumed(Event):
+    """The pause was none; what was begun on it is void."""
+
+    turn_id: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UtteranceEnded(Event):
+    """The person has finished: the turn goes to Luna."""
+
+    turn_id: int
+    start: int
+    end: int
+    """End of speech (not of the silence after it)."""
+    reason: str
+    """``complete`` (the end-of-turn model says so), ``silence``, ``released`` or ``too_long``."""
+    probability: float = -1.0
+    """Of being complete, from the end-of-turn model; -1 when it was not asked."""
+    silence_ms: float = 0.0
+    """From the last speech to this decision, as far as the voice activity detection can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NothingHeard(Event):
+    """The microphone was open and nobody spoke."""
+
+    turn_id: int
+
+
+# --- thinking ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcribed(Event):
+    """What was said, as far as speech recognition can tell."""
+
+    turn_id: int
+    attempt: int
+    start: int
+    end: int
+    text: str
+    """Empty when nothing intelligible was in it."""
+    language: str = ""
+    language_probability: float = 0.0
+    confidence: float = 0.0
+    """Mean log probability of the tokens (0 is certain, below -1 is poor)."""
+    dropped: str = ""
+    """Why a text was thrown away: ``silence``, ``invented`` or ``repetition``."""
+    duration_ms: float = 0.0
+    retried: bool = False
+    """The short window was not trusted and the full window was used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensGenerated(Event):
+    """The language model wrote a piece of its answer."""
+
+    turn_id: int
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationFinished(Event):
+    """The language model has stopped writing."""
+
+    turn_id: int
+    attempt: int
+    reason: str
+    """``stop``, ``length``, ``cancelled`` or ``failed``."""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """How many of the prompt's tokens were in the cache already."""
+    completion_tokens: int = 0
+    first_token_ms: float = 0.0
+    tokens_per_second: float = 0.0
+    detail: str = ""
+    """One sentence for the owner when it failed."""
+
+
+# --- speaking ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClauseSynthesised(Event):
+    """A clause lies in the playback ring as a whole."""
+
+    turn_id: int
+    clause: int
+    samples: int
+    rate: int
+    duration_ms: float
+    first_audio_at: float
+    """When its first block was in the playback ring (seconds, ``CLOCK_MONOTONIC``)."""
+    voice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisFailed(Event):
+    """A clause could not be spoken by any voice."""
+
+    turn_id: int
+    clause: int
+    detail: str
+
+
+# --- what a subscriber sees of the appliance ------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateChanged(Event):
+    """The appliance is in another state; LEDs, page and terminal derive from this alone."""
+
+    state: str
+    turn_id: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnStarted(Event):
+    """A turn began."""
+
+    turn_id: int
+    source: str
+    """``wake``, ``button``, ``follow_up``, ``speech``, ``text`` or ``say``."""
+    request: str = ""
+    """The mark that a client gave its written request, so that it knows its turn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Event):
+    """The question of a turn, once it is certain."""
+
+    turn_id: int
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Event):
+    """Reply stream: what is going on, for a person."""
+
+    turn_id: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSwitch(Event):
+    """Reply stream: which role and provider answers."""
+
+    turn_id: int
+    role: str
+    provider: str
+    model: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall(Event):
+    """Reply stream: a built-in tool was used."""
+
+    turn_id: int
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content(Event):
+    """Reply stream: a piece of the answer."""
+
+    turn_id: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complete(Event):
+    """Reply stream: the answer is whole (or as much of it as was given)."""
+
+    turn_id: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error(Event):
+    """Reply stream: why there is no answer."""
+
+    turn_id: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnEnded(Event):
+    """A turn is over, with its timings."""
+
+    turn_id: int
+    source: str
+    outcome: str
+    """``answered``, ``interrupted``, ``nothing_heard`` or ``failed``."""
+    question: str = ""
+    answer: str = ""
+    """What was really said (voice) or written (text)."""
+    language: str = ""
+    model: str = ""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Milliseconds: see ``docs/events.md``; also ``tokens_per_second`` and ``ring_overruns``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(Event):
+    """Everything a new subscriber needs before the changes."""
+
+    state: str
+    detail: str = ""
+    turn_id: int = 0
+    version: str = ""
+    muted: bool = False
+    workers: dict[str, Any] = field(default_factory=dict)
+    microphone: dict[str, Any] = field(default_factory=dict)
+    speaker: dict[str, Any] = field(default_factory=dict)
+    last_turn: dict[str, Any] = field(default_factory=dict)
+    uptime_s: float = 0.0
+
+
+# --- what people ask for ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ButtonPressed(Event):
+    """Push-to-talk began: a real button, the space bar, or `luna listen`."""
+
+    held: bool = False
+    """It will be released: only then the utterance ends."""
+    position: int = -1
+    """Where in the capture stream it was pressed; -1 means now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ButtonReleased(Event):
+    """Push-to-talk ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextAsked(Event):
+    """A question in writing."""
+
+    text: str
+    turn_id: int = 0
+    """Given when the turn begins."""
+    speak: bool = False
+    """Answer aloud as well."""
+    request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SayRequested(Event):
+    """A text to be spoken as it is."""
+
+    text: str
+    turn_id: int = 0
+    language: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRequested(Event):
+    """Whatever Luna is doing, she shall stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuteRequested(Event):
+    """The microphone shall be switched off or on."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerFired(Event):
+    """A timer of the turn ran out."""
+
+    name: str
+    turn_id: int

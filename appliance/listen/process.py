@@ -1,0 +1,325 @@
+"""The listen worker: the wake word while nobody speaks to Luna, the end of speech while one does.
+
+The *reader* thread follows the capture ring; commands reach it through a queue. The end-of-turn
+model runs in a thread of its own, so that the reader keeps up. Before the worker is ready only
+the wake word is loaded; the rest follows in the background.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, RingError
+from appliance.clock import milliseconds_since, monotonic
+from appliance.commands import (
+    Cancel,
+    CloseMicrophone,
+    Command,
+    OpenMicrophone,
+    SetMuted,
+    WatchForSpeech,
+)
+from appliance.errors import LunaError
+from appliance.events import (
+    CaptureDropped,
+    Event,
+    Logged,
+    NothingHeard,
+    Ready,
+    SpeechResumed,
+    SpeechStarted,
+    UtteranceEnded,
+    UtterancePaused,
+    WakeHeard,
+)
+from appliance.ipc import WorkerChannel
+from appliance.listen import endpoint
+from appliance.listen.endpoint import Ask, Decision, Endpointer, EndpointOptions
+from appliance.listen.turn_model import TurnModel
+from appliance.listen.vad import CHUNK, VoiceActivity
+from appliance.listen.wake_word import WakeWordModel
+from appliance.realtime import hurry
+from appliance.settings import ListenSettings
+from appliance.worker import WorkerContext, serve
+
+IDLE_BLOCKS = 4
+"""While only the wake word is awaited, wake up for so many blocks at once (80 ms)."""
+LOOK_S = 0.5
+"""Commands are looked for at least this often, also when no sound comes."""
+FOREVER_S = 1e9
+JOIN_S = 1.0
+
+
+def main(
+    context: WorkerContext,
+    ring: CaptureRing,
+    settings: ListenSettings,
+    build_wake_word: Callable[[], WakeWordModel] | None,
+    build_vad: Callable[[], VoiceActivity],
+    build_turn_model: Callable[[], TurnModel] | None,
+) -> None:
+    """Run the worker."""
+
+    def start(channel: WorkerChannel) -> ListenWorker:
+        began = monotonic()
+        wake_word = build_wake_word() if build_wake_word else None
+        worker = ListenWorker(channel, ring, settings, wake_word, build_vad, build_turn_model)
+        detail = ", ".join(settings.wake_words) if wake_word else "no wake word"
+        channel.send(
+            Ready(worker=context.name, detail=detail, load_ms=milliseconds_since(began))
+        )
+        return worker
+
+    serve(context, start)
+
+
+class ListenWorker:
+    """Reads the capture ring and tells what happens in it."""
+
+    def __init__(
+        self,
+        channel: WorkerChannel,
+        ring: CaptureRing,
+        settings: ListenSettings,
+        wake_word: WakeWordModel | None,
+        build_vad: Callable[[], VoiceActivity],
+        build_turn_model: Callable[[], TurnModel] | None,
+    ) -> None:
+        self._channel = channel
+        self._ring = ring
+        self._settings = settings
+        self._wake_word = wake_word
+        self._reader = ring.reader("listen")
+        self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._reported_overruns = 0
+        self._muted = False
+        self._turn_id = 0
+        self._endpointer: Endpointer | None = None
+        self._chunk = b""
+        self._vad: VoiceActivity | None = None
+        self._vad_loaded = threading.Event()
+        self._turn_model: TurnModel | None = None
+        self._questions: queue.SimpleQueue[tuple[int, Ask] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[int, Ask, float]] = queue.SimpleQueue()
+        self._asked_ms = 0.0
+        self._wakes = 0
+        self._closing = False
+        self._threads = [
+            threading.Thread(target=self._read, name="reader", daemon=True),
+            threading.Thread(
+                target=self._judge, args=(build_vad, build_turn_model), name="judge", daemon=True
+            ),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def handle(self, command: Command) -> None:
+        self._orders.put(command)
+
+    def busy_s(self) -> float:
+        return 0.0
+
+    def stats(self) -> dict[str, float]:
+        return {
+            "overruns": float(self._reader.overruns),
+            "crc_retries": float(self._reader.retries),
+            "depth": float(self._reader.depth),
+            "wakes": float(self._wakes),
+            "turn_model_ms": round(self._asked_ms, 1),
+        }
+
+    def close(self) -> None:
+        self._closing = True
+        self._questions.put(None)
+        for thread in self._threads:
+            thread.join(JOIN_S)
+
+    # --- the reader ---
+
+    def _read(self) -> None:
+        hurry()
+        try:
+            while not self._closing:
+                self._take_orders()
+                self._take_answers()
+                self._reader.wait(LOOK_S, 1 if self._endpointer else IDLE_BLOCKS)
+                if not self._muted:
+                    self._take_sound()
+        except EOFError:
+            return  # the main process is gone; the message loop ends the worker
+
+    def _take_sound(self) -> None:
+        """Process what is in the ring now, one block at a time while a turn is open."""
+        while self._reader.depth:
+            blocks: list[bytes] = []
+            while len(blocks) < IDLE_BLOCKS and (block := self._reader.read()) is not None:
+                blocks.append(block)
+            self._report_overruns()
+            if self._endpointer is not None:
+                self._follow_speech(b"".join(blocks))
+            else:
+                self._search_wake_word(b"".join(blocks))
+            if not self._orders.empty() or not self._answers.empty():
+                return
+
+    def _report_overruns(self) -> None:
+        if lost := self._reader.overruns - self._reported_overruns:
+            self._reported_overruns += lost
+            self._chunk = b""
+            if self._wake_word is not None:
+                self._wake_word.reset()
+            self._send(CaptureDropped(blocks=lost, where="listen"))
+
+    def _search_wake_word(self, audio: bytes) -> None:
+        if self._wake_word is None or not audio:
+            return
+        if found := self._wake_word.process(audio):
+            self._wakes += 1
+            self._send(
+                WakeHeard(phrase=found.phrase, score=found.score, position=self._reader.position)
+            )
+
+    def _follow_speech(self, audio: bytes) -> None:
+        self._chunk += audio
+        if self._vad is None:
+            self._vad_loaded.wait(LOOK_S)  # what is captured meanwhile waits in the ring
+        size = CHUNK * 2
+        while self._vad is not None and self._endpointer and len(self._chunk) >= size:
+            piece, self._chunk = self._chunk[:size], self._chunk[size:]
+            self._act(self._endpointer.feed(self._vad.probability(piece)))
+
+    # --- orders ---
+
+    def _take_orders(self) -> None:
+        while not self._orders.empty():
+            match self._orders.get():
+                case OpenMicrophone() as order:
+                    self._open(order.turn_id, order.position, self._options(order))
+                case WatchForSpeech() as order:
+                    # Waits as long as Luna speaks; what is heard must be more than a click.
+                    options = self._options(OpenMicrophone(turn_id=0, wait_s=FOREVER_S))
+                    self._open(order.turn_id, order.position, options)
+                case CloseMicrophone() as order if order.turn_id == self._turn_id:
+                    if self._endpointer is not None:
+                        self._take_sound()
+                        self._act(self._endpointer.release() if self._endpointer else [])
+                case Cancel(attempt=0) as order if order.turn_id == self._turn_id:
+                    self._close()
+                case SetMuted() as order:
+                    self._mute(order.muted)
+
+    def _options(self, order: OpenMicrophone) -> EndpointOptions:
+        settings = self._settings
+        return EndpointOptions(
+            vad_threshold=settings.vad_threshold,
+            pause_ms=settings.pause_ms,
+            speculate_ms=settings.speculate_ms,
+            max_silence_ms=settings.max_silence_ms,
+            turn_threshold=settings.smart_turn_threshold,
+            max_utterance_s=settings.max_utterance_s,
+            wait_s=order.wait_s,
+            held=order.held,
+            ask_model=settings.smart_turn,
+        )
+
+    def _open(self, turn_id: int, position: int, options: EndpointOptions) -> None:
+        if position >= 0:
+            self._reader.seek(position)
+        self._turn_id = turn_id
+        self._endpointer = Endpointer(self._reader.position, options)
+        self._chunk = b""
+        if self._vad is not None:
+            self._vad.reset()
+
+    def _close(self) -> None:
+        self._turn_id = 0
+        self._endpointer = None
+        self._chunk = b""
+        if self._wake_word is not None:
+            self._wake_word.reset()
+
+    def _mute(self, muted: bool) -> None:
+        self._muted = muted
+        if muted:
+            self._close()
+        self._reader.seek(self._ring.position)
+
+    # --- what the endpointer decides ---
+
+    def _act(self, decisions: list[Decision]) -> None:
+        turn_id = self._turn_id
+        for decision in decisions:
+            match decision:
+                case endpoint.Started(position):
+                    self._send(SpeechStarted(turn_id=turn_id, position=position))
+                case endpoint.Paused(start, end):
+                    self._send(UtterancePaused(turn_id=turn_id, start=start, end=end))
+                case endpoint.Resumed(position):
+                    self._send(SpeechResumed(turn_id=turn_id, position=position))
+                case Ask():
+                    self._questions.put((turn_id, decision))
+                case endpoint.Ended(start, end, reason, probability, silence_ms):
+                    self._send(
+                        UtteranceEnded(
+                            turn_id=turn_id,
+                            start=start,
+                            end=end,
+                            reason=reason,
+                            probability=probability,
+                            silence_ms=silence_ms,
+                        )
+                    )
+                    self._close()
+                case endpoint.Nothing():
+                    self._send(NothingHeard(turn_id=turn_id))
+                    self._close()
+
+    def _take_answers(self) -> None:
+        while not self._answers.empty():
+            turn_id, asked, probability = self._answers.get()
+            if turn_id == self._turn_id and self._endpointer is not None:
+                self._act(self._endpointer.answer(asked, probability))
+
+    # --- the judge: the end-of-turn model ---
+
+    def _judge(
+        self,
+        build_vad: Callable[[], VoiceActivity],
+        build_turn_model: Callable[[], TurnModel] | None,
+    ) -> None:
+        try:
+            self._vad = build_vad()
+            self._vad_loaded.set()
+            if build_turn_model is not None and self._settings.smart_turn:
+                self._turn_model = build_turn_model()
+        except LunaError as error:
+            self._send(
+                Logged(
+                    level="warning",
+                    worker="listen",
+                    text=f"{error}; until then turns end after {self._settings.max_silence_ms} ms",
+                )
+            )
+        while (question := self._questions.get()) is not None:
+            turn_id, asked = question
+            if self._turn_model is None or not self._questions.empty():
+                continue
+            began = monotonic()
+            try:
+                samples = self._ring.read_range(asked.start, asked.position)
+            except RingError:
+                continue  # the turn ended long ago
+            # The model learnt on turns that end with the pause it is asked after.
+            missing = self._settings.pause_ms - self._settings.speculate_ms
+            quiet = np.zeros(max(0, missing) * CAPTURE_RATE // 1000, np.int16)
+            probability = self._turn_model.probability(np.concatenate((samples, quiet)))
+            self._asked_ms = milliseconds_since(began)
+            self._answers.put((turn_id, asked, probability))
+
+    def _send(self, event: Event) -> None:
+        self._channel.send(event)
+

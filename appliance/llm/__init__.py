@@ -1,0 +1,1 @@
+"""The language model worker: llama.cpp in a process of its own."""

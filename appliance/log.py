@@ -1,0 +1,148 @@
+"""The log: one JSON object a line, systemd's journal with fields, or plain lines on a terminal.
+
+Events become log lines here and nowhere else. What was said and answered appears only at the
+level ``debug``: a log is read, copied and sent around.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from appliance.events import (
+    CaptureDropped,
+    Error,
+    Event,
+    GenerationFinished,
+    Heard,
+    Logged,
+    MicrophoneChanged,
+    SpeakerChanged,
+    StateChanged,
+    SynthesisFailed,
+    Transcribed,
+    TurnEnded,
+    WakeHeard,
+    WorkerChanged,
+)
+
+logger = logging.getLogger("luna")
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def configure(level: str) -> None:
+    """Send the log to the journal (under systemd), else to standard error."""
+    logger.setLevel(_LEVELS[level])
+    logger.propagate = False
+    logger.handlers = [_journal() or _stream()]
+
+
+def _journal() -> logging.Handler | None:
+    """Return a handler for systemd's journal, where we run under it and can reach it."""
+    if not os.environ.get("JOURNAL_STREAM"):
+        return None
+    try:
+        from systemd.journal import JournalHandler  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+
+    class Handler(JournalHandler):  # type: ignore[misc]
+        def emit(self, record: logging.LogRecord) -> None:
+            for key, value in getattr(record, "fields", {}).items():
+                setattr(record, f"LUNA_{key.upper()}", str(value))
+            super().emit(record)
+
+    handler: logging.Handler = Handler(SYSLOG_IDENTIFIER="luna")
+    return handler
+
+
+def _stream() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Plain() if sys.stderr.isatty() else _Json())
+    return handler
+
+
+class _Json(logging.Formatter):
+    """One object a line: time, level, message, and the fields of the event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).astimezone()
+        line: dict[str, Any] = {
+            "time": when.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Plain(logging.Formatter):
+    """A line for a person."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).astimezone()
+        mark = {"WARNING": "! ", "ERROR": "!! "}.get(record.levelname, "")
+        return f"{when:%H:%M:%S} {mark}{record.getMessage()}"
+
+
+def log_event(event: Event) -> None:
+    """Write the log line of *event*, if it deserves one."""
+    found = _line(event)
+    if found is None:
+        return
+    level, message, fields = found
+    if turn_id := getattr(event, "turn_id", 0):
+        fields = {"turn_id": turn_id, **fields}
+    logger.log(level, "%s", message, extra={"fields": {"event": event.type, **fields}})
+
+
+def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0911
+    match event:
+        case Logged():
+            where = {"worker": event.worker} if event.worker else {}
+            return _LEVELS.get(event.level, logging.INFO), event.text, where
+        case WorkerChanged():
+            level = logging.WARNING if event.status == "failed" else logging.INFO
+            detail = f" ({event.detail})" if event.detail else ""
+            fields = {"worker": event.worker, "pid": event.pid, "restarts": event.restarts}
+            return level, f"{event.worker}: {event.status}{detail}", fields
+        case MicrophoneChanged() | SpeakerChanged():
+            part = "microphone" if isinstance(event, MicrophoneChanged) else "speaker"
+            bad = event.status not in ("open", "closed", "muted")
+            rest = " ".join(filter(None, (event.device, event.detail)))
+            text = f"{part}: {event.status} {rest}".strip()
+            fields = {"rate": event.rate, "channels": event.channels}
+            return logging.WARNING if bad else logging.INFO, text, fields
+        case CaptureDropped():
+            text = f"{event.blocks} captured blocks were lost ({event.where})"
+            return logging.WARNING, text, {"blocks": event.blocks, "where": event.where}
+        case WakeHeard():
+            return logging.INFO, f"wake word {event.phrase}", {"score": round(event.score, 3)}
+        case StateChanged():
+            return logging.INFO, f"state: {event.state}", {"state": event.state}
+        case SynthesisFailed() | GenerationFinished(reason="failed"):
+            return logging.ERROR, event.detail, {}
+        case Error():
+            return logging.WARNING, event.text, {}
+        case Transcribed(dropped=reason) if reason:
+            return logging.INFO, f"nothing intelligible ({reason})", {}
+        case Heard():
+            return logging.DEBUG, f"heard: {event.text}", {"language": event.language}
+        case TurnEnded():
+            fields = {"source": event.source, "outcome": event.outcome, **event.timings}
+            if logger.isEnabledFor(logging.DEBUG):
+                fields |= {"question": event.question, "answer": event.answer}
+            first = event.timings.get("first_audio_ms", 0.0)
+            sound = f", first sound after {first:.0f} ms" if first else ""
+            return logging.INFO, f"turn {event.turn_id} {event.outcome}{sound}", fields
+    return None

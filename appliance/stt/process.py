@@ -1,0 +1,182 @@
+"""The speech-to-text worker: transcribes ranges of the capture ring, one at a time.
+
+The message loop only files jobs; a thread of its own works on them. A turn has at most one
+job waiting, its newest: an older attempt was made for a pause that was none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, RingError
+from appliance.clock import milliseconds_since, monotonic
+from appliance.commands import Cancel, Command, Transcribe
+from appliance.errors import LunaError
+from appliance.events import Logged, Ready, Transcribed
+from appliance.ipc import WorkerChannel
+from appliance.stt.whisper import FULL_WINDOW_S, Transcriber, Transcript
+from appliance.worker import WorkerContext, serve
+
+_JOIN_S = 0.5
+"""How long the end waits for the running job; after that the process takes it along."""
+
+
+def main(context: WorkerContext, ring: CaptureRing, build: Callable[[], Transcriber]) -> None:
+    """Run the worker; *build* loads the model (see :func:`appliance.stt.whisper.load`)."""
+
+    def start(channel: WorkerChannel) -> SttWorker:
+        began = monotonic()
+        transcriber = build()
+        worker = SttWorker(channel, ring, transcriber, context.name)
+        channel.send(
+            Ready(worker=context.name, detail=transcriber.name, load_ms=milliseconds_since(began))
+        )
+        return worker
+
+    serve(context, start)
+
+
+@dataclass
+class _Counters:
+    """For ``/health``."""
+
+    jobs: int = 0
+    retries: int = 0
+    dropped: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    work_ms: float = 0.0
+
+
+class SttWorker:
+    """Files jobs (message loop) and does them (own thread)."""
+
+    def __init__(
+        self, channel: WorkerChannel, ring: CaptureRing, transcriber: Transcriber, name: str
+    ) -> None:
+        self._channel = channel
+        self._ring = ring
+        self._transcriber = transcriber
+        self._name = name
+        self._changed = threading.Condition()
+        self._waiting: dict[int, Transcribe] = {}
+        self._running: Transcribe | None = None
+        self._running_since = 0.0
+        self._void = False
+        self._closing = False
+        self._counters = _Counters()
+        self._thread = threading.Thread(target=self._work, name="transcribe", daemon=True)
+        self._thread.start()
+
+    # --- the message loop's side ---------------------------------------------------------
+
+    def handle(self, command: Command) -> None:
+        if isinstance(command, Transcribe):
+            self._add(command)
+        elif isinstance(command, Cancel):
+            self._cancel(command)
+
+    def _add(self, job: Transcribe) -> None:
+        with self._changed:
+            waiting = self._waiting.get(job.turn_id)
+            if waiting is None or waiting.attempt <= job.attempt:
+                self._waiting[job.turn_id] = job
+                self._changed.notify()
+
+    def _cancel(self, cancel: Cancel) -> None:
+        with self._changed:
+            waiting = self._waiting.get(cancel.turn_id)
+            if waiting is not None and _concerns(cancel, waiting):
+                del self._waiting[cancel.turn_id]
+                self._counters.cancelled += 1
+            if self._running is not None and _concerns(cancel, self._running):
+                self._void = True
+
+    def busy_s(self) -> float:
+        with self._changed:
+            return monotonic() - self._running_since if self._running is not None else 0.0
+
+    def stats(self) -> dict[str, float]:
+        with self._changed:
+            return {"waiting": float(len(self._waiting)), **vars(self._counters)}
+
+    def close(self) -> None:
+        with self._changed:
+            self._closing = True
+            self._void = True
+            self._changed.notify()
+        self._thread.join(_JOIN_S)
+
+    # --- the thread's side ---------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            began = monotonic()
+            try:
+                transcript = self._transcribe(job)
+                self._finish(job, transcript, milliseconds_since(began))
+            except EOFError:
+                return  # the main process is gone; the message loop ends the worker
+
+    def _next(self) -> Transcribe | None:
+        """Wait for a job and mark it as running; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing:
+                return None
+            job = self._waiting.pop(next(iter(self._waiting)))
+            self._running = job
+            self._running_since = monotonic()
+            self._void = False
+            return job
+
+    def _transcribe(self, job: Transcribe) -> Transcript:
+        """Return what was said; whatever goes wrong, the turn gets an answer."""
+        try:
+            if job.end - job.start > FULL_WINDOW_S * CAPTURE_RATE:
+                self._log("warning", f"turn {job.turn_id}: only {FULL_WINDOW_S} s are transcribed")
+            samples = self._ring.read_range(job.start, job.end)
+            return self._transcriber.transcribe(samples, job.language)
+        except RingError as error:
+            self._log("warning", f"turn {job.turn_id}: the sound cannot be read: {error}")
+        except (LunaError, RuntimeError, ValueError, MemoryError) as error:
+            # CTranslate2 reports everything as RuntimeError or ValueError.
+            self._log("error", f"turn {job.turn_id}: speech recognition failed: {error}")
+        self._counters.failed += 1
+        return Transcript("")
+
+    def _finish(self, job: Transcribe, transcript: Transcript, duration_ms: float) -> None:
+        counters = self._counters
+        with self._changed:
+            self._running = None
+            counters.jobs += 1
+            counters.work_ms += duration_ms
+            counters.retries += transcript.retried
+            counters.dropped += bool(transcript.dropped)
+            if self._void:
+                counters.cancelled += 1
+                return
+        self._channel.send(
+            Transcribed(
+                turn_id=job.turn_id,
+                attempt=job.attempt,
+                start=job.start,
+                end=job.end,
+                text=transcript.text,
+                language=transcript.language,
+                language_probability=transcript.language_probability,
+                confidence=transcript.confidence,
+                dropped=transcript.dropped,
+                duration_ms=duration_ms,
+                retried=transcript.retried,
+            )
+        )
+
+    def _log(self, level: str, text: str) -> None:
+        self._channel.send(Logged(level=level, text=text, worker=self._name))
+
+
+def _concerns(cancel: Cancel, job: Transcribe) -> bool:
+    return cancel.turn_id == job.turn_id and cancel.attempt in (0, job.attempt)

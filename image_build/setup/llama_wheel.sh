@@ -1,0 +1,68 @@
+#!/bin/sh
+# Build llama-cpp-python once for this kind of processor and install it from the cache.
+# Usage: llama_wheel.sh PYTHON CACHE_FOLDER
+#
+# With its default flags llama.cpp compiles for exactly this machine, which died with SIGILL where
+# a virtual machine announced AMX. So every instruction set is named, and only those in general use.
+# pip's own cache does not know the flags: the wheel is kept in a folder named after them.
+set -eu
+
+python=$1
+cache=$2
+here=$(cd "$(dirname "$0")/../.." && pwd)
+requirement=$(awk '/^llama-cpp-python==/ { on = 1 } on { print } on && !/\\$/ { exit }' \
+    "$here/requirements/runtime.txt")
+version=$(echo "$requirement" | sed -n '1s/^llama-cpp-python==\([^ ;]*\).*/\1/p')
+
+has() {  # has FLAG...: whether /proc/cpuinfo names all of them
+    flags=$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo)
+    for flag in "$@"; do
+        case " $flags " in *" $flag "*) ;; *) return 1 ;; esac
+    done
+}
+
+case $(uname -m) in
+x86_64)
+    options="-DGGML_NATIVE=OFF"
+    if has avx2 fma f16c bmi2; then
+        options="$options -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
+    else
+        options="$options -DGGML_AVX2=OFF -DGGML_FMA=OFF -DGGML_F16C=OFF -DGGML_BMI2=OFF"
+    fi
+    if has avx512f avx512cd avx512bw avx512dq avx512vl; then
+        options="$options -DGGML_AVX512=ON"
+        if has avx512vbmi; then options="$options -DGGML_AVX512_VBMI=ON"; fi
+        if has avx512_vnni; then options="$options -DGGML_AVX512_VNNI=ON"; fi
+        if has avx512_bf16; then options="$options -DGGML_AVX512_BF16=ON"; fi
+    fi
+    ;;
+aarch64)
+    if has asimddp; then arch=armv8.2-a+dotprod; else arch=armv8-a; fi
+    options="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=$arch"
+    ;;
+*)
+    options="-DGGML_NATIVE=OFF"
+    ;;
+esac
+
+tag=$("$python" -c 'import sys; print(f"cp{sys.version_info[0]}{sys.version_info[1]}")')
+key=$(echo "$version $tag $(uname -m) $options" | sha256sum | cut -c1-16)
+folder=$cache/llama-cpp-python-$version-$key
+installed=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama_cpp/.luna-build
+[ -f "$installed" ] && [ "$(cat "$installed")" = "$key" ] && exit 0
+
+if ! (cd "$folder" 2>/dev/null && sha256sum --status --check wheel.sha256 2>/dev/null); then
+    echo "Building llama.cpp for this machine (5 to 8 minutes on two cores) ..."
+    work=$folder.building.$$
+    trap 'rm -rf "$work"' EXIT INT TERM
+    rm -rf "$folder"
+    mkdir -p "$work"
+    echo "$requirement" >"$work/requirement.txt"
+    PATH=$(dirname "$python"):$PATH CMAKE_ARGS=$options "$python" -m pip wheel --quiet --require-hashes \
+        --no-deps --no-build-isolation --no-cache-dir --no-binary :all: \
+        --wheel-dir "$work" --requirement "$work/requirement.txt"
+    (cd "$work" && rm requirement.txt && sha256sum -- *.whl >wheel.sha256 && sync -f .)
+    mv "$work" "$folder"
+fi
+"$python" -m pip install --quiet --no-deps --no-index --force-reinstall "$folder"/*.whl
+echo "$key" >"$installed"
