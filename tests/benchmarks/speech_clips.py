@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from pathlib import Path
@@ -11,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from appliance import paths
+from appliance.models.catalogue import load_catalogue
 from appliance.tts.piper import PiperVoice
 
 RATE = 16_000
@@ -68,13 +69,10 @@ _NUMBERS = {"2": "two", "6": "six", "9": "nine", "10": "ten", "20": "twenty", "3
 Samples = npt.NDArray[np.int16]
 
 
-def models_dir() -> Path:
-    """Return where the weights lie."""
-    return Path(os.environ.get("LUNA_MODELS_DIR") or Path.home() / ".cache/luna/models")
-
-
 def english_voice() -> PiperVoice:
-    folder = models_dir() / "en_us-joe-medium"
+    """Return the catalogue's English voice."""
+    catalogue = load_catalogue()
+    folder = catalogue.get(catalogue.voice("en")).folder(paths.models_dir())
     model = next(folder.glob("*.onnx"))
     return PiperVoice(model, model.with_name(model.name + ".json"), folder.name, "en")
 

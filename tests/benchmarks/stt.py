@@ -16,16 +16,17 @@ from pathlib import Path
 
 from faster_whisper import WhisperModel
 
+from appliance import paths
 from appliance.stt.inventions import repeats
 from appliance.stt.whisper import WhisperTranscriber
-from tests.benchmarks.speech_clips import clips, models_dir, word_errors
+from tests.benchmarks.speech_clips import clips, word_errors
 
 CLIPS_DIR = Path(__file__).parents[2] / "build" / "benchmarks"
 
 
 def run(quick: bool, model: str = "whisper-base") -> dict[str, float]:
     """Return median and p95 (ms), their ratios, word error rates (%) and loops of both."""
-    folder = models_dir() / model
+    folder = paths.models_dir() / model
     ours = WhisperTranscriber(folder, model, ("en", "pt"))
     stock = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
     times: dict[str, list[float]] = {"ours": [], "stock": []}

@@ -137,7 +137,7 @@ def test_cancel_of_one_attempt_spares_the_other() -> None:
 
 def test_sound_that_is_gone_or_not_there_yet_gives_an_empty_text_and_a_warning() -> None:
     with bench() as b:
-        b.ask(1, 1, 0, 999_999)
+        b.ask(1, 1, 0, 9_999)
         warning, event = b.next(), b.next()
     assert isinstance(warning, Logged)
     assert warning.level == "warning"
