@@ -9,16 +9,36 @@ WHEELS      := $(LUNA_CACHE)/wheels
 
 VENV        := .venv
 BIN         := $(VENV)/bin
-STAMPS      := $(VENV)/.stamps
 PIP         := $(BIN)/python -m pip --disable-pip-version-check
+SETUP       := image_build/setup
 
-DEBIAN_RUN  := python3-venv python3-dev build-essential libportaudio2 espeak-ng
+# A Python that can make environments (pyenv's, for one) needs none of Debian's.
+DEBIAN_RUN  := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv python3-dev)
+DEBIAN_RUN  += build-essential libportaudio2 espeak-ng
 DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps
+
+# A finished step leaves a stamp named after the hash of what went into it, so that a step is done
+# again when its inputs differ, and an interrupted one is not taken for done. The stamps lie in the
+# environment: one that is gone, or whose Python is, takes them with it.
+STAMPS      := $(VENV)/.stamps
+$(shell $(BIN)/python -c 'import pip' 2>/dev/null || rm -rf $(STAMPS))
+stamp        = $(STAMPS)/$(1)-$(shell cat $(2) | sha256sum | cut -c1-16)
+done         = rm -f $(STAMPS)/$(1)-* && touch
+
+VENV_DONE   := $(STAMPS)/venv
+BUILD       := $(call stamp,build,requirements/build.txt)
+RUNTIME     := $(call stamp,runtime,requirements/runtime.txt $(SETUP)/python_packages.sh)
+DEV         := $(call stamp,dev,requirements/dev.txt $(SETUP)/python_packages.sh)
+LLAMA       := $(call stamp,llama,requirements/runtime.txt requirements/build.txt $(SETUP)/llama_wheel.sh)
+PACKAGE     := $(call stamp,package,pyproject.toml)
+SYSTEMD     := $(call stamp,systemd,requirements/systemd.txt)
+WEIGHTS     := $(call stamp,models,models/catalogue.toml)
+TEST_WEIGHTS := $(call stamp,test-models,models/catalogue.toml)
 
 export LUNA_MODELS_DIR := $(MODELS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench setup setup-test lock clean debian-run debian-test systemd
+.PHONY: help run test lint bench setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,7 +49,7 @@ run: setup ## Install what is missing and start Luna (ARGS="..." are passed on)
 test: setup-test ## Install what is missing and run all tests (PYTEST_ARGS="...")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(STAMPS)/dev $(STAMPS)/package ## Style and types
+lint: $(DEV) $(PACKAGE) ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,66 +57,68 @@ lint: $(STAMPS)/dev $(STAMPS)/package ## Style and types
 bench: setup-test ## Measure, print the table, write build/benchmarks/results.json (BENCH_ARGS="--quick")
 	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
 
-setup: debian-run $(STAMPS)/runtime $(STAMPS)/llama $(STAMPS)/package $(STAMPS)/systemd $(STAMPS)/models
+setup: debian-run $(RUNTIME) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(WEIGHTS) ## Install what is missing to run
 
-setup-test: debian-run debian-test $(STAMPS)/dev $(STAMPS)/llama $(STAMPS)/package $(STAMPS)/systemd $(STAMPS)/models-test
+setup-test: debian-run debian-test $(DEV) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(TEST_WEIGHTS) ## ... and to test
 
 debian-run:
-	@sh image_build/setup/debian_packages.sh $(DEBIAN_RUN)
+	@sh $(SETUP)/debian_packages.sh $(DEBIAN_RUN)
 
 debian-test:
-	@sh image_build/setup/debian_packages.sh $(DEBIAN_TEST)
+	@sh $(SETUP)/debian_packages.sh $(DEBIAN_TEST)
 
-$(VENV)/bin/python: | debian-run
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Luna needs Python 3.11 or newer")'
-	$(PYTHON) -m venv $(VENV)
+$(VENV_DONE): | debian-run
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Luna needs Python 3.11 or newer")'
+	@$(BIN)/python -c 'import pip' 2>/dev/null \
+	    || { echo "Making the Python environment ..."; $(PYTHON) -m venv --clear $(VENV); }
+	@mkdir -p $(STAMPS) && touch $@
 
-# A stamp is written when its step is complete, and is older than its inputs when they change.
-$(STAMPS)/build: requirements/build.txt | $(VENV)/bin/python
-	@mkdir -p $(STAMPS)
+$(BUILD): | $(VENV_DONE)
 	@echo "Installing the build tools ..."
-	@$(PIP) install --quiet --require-hashes -r requirements/build.txt
-	@touch $@
+	@sh $(SETUP)/python_packages.sh $(BIN)/python requirements/build.txt
+	@$(call done,build) $@
 
-$(STAMPS)/runtime: requirements/runtime.txt | $(STAMPS)/build
+$(RUNTIME): | $(BUILD)
 	@echo "Installing the Python packages ..."
-	@sh image_build/setup/python_packages.sh $(BIN)/python requirements/runtime.txt
-	@touch $@
+	@sh $(SETUP)/python_packages.sh $(BIN)/python requirements/runtime.txt
+	@$(call done,runtime) $@
 
-$(STAMPS)/dev: requirements/dev.txt | $(STAMPS)/build
+$(DEV): | $(BUILD)
 	@echo "Installing the Python packages for tests and lint ..."
-	@sh image_build/setup/python_packages.sh $(BIN)/python requirements/dev.txt
-	@touch $@ $(STAMPS)/runtime
+	@sh $(SETUP)/python_packages.sh $(BIN)/python requirements/dev.txt
+	@$(call done,runtime) $(RUNTIME) && $(call done,dev) $@
 
-$(STAMPS)/llama: requirements/runtime.txt image_build/setup/llama_wheel.sh | $(STAMPS)/build
-	@sh image_build/setup/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS)
-	@touch $@
+$(LLAMA): | $(BUILD)
+	@sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS)
+	@$(call done,llama) $@
 
-$(STAMPS)/package: pyproject.toml | $(STAMPS)/build
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	@touch $@
+$(PACKAGE): | $(BUILD)
+	@$(PIP) install --quiet --no-deps --no-index --no-build-isolation --editable .
+	@$(call done,package) $@
 
 # Optional: Luna logs to standard error without it.
-$(STAMPS)/systemd: requirements/systemd.txt | $(STAMPS)/build
+$(SYSTEMD): | $(BUILD)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --require-hashes \
 	    -r requirements/systemd.txt >/dev/null 2>&1 \
 	    || echo "systemd-python was not built (it needs libsystemd-dev and pkg-config); going on without."
-	@touch $@
+	@$(call done,systemd) $@
 
-$(STAMPS)/models: models/catalogue.toml | $(STAMPS)/runtime $(STAMPS)/package
+$(WEIGHTS): | $(RUNTIME) $(PACKAGE)
 	@echo "Installing the models into $(MODELS) ..."
 	@$(BIN)/python -m appliance.models.install
-	@touch $@
+	@$(call done,models) $@
 
-$(STAMPS)/models-test: models/catalogue.toml | $(STAMPS)/dev $(STAMPS)/package
+$(TEST_WEIGHTS): | $(DEV) $(PACKAGE)
 	@echo "Installing the models into $(MODELS) ..."
-	@$(BIN)/python -m appliance.models.install --all
-	@touch $@ $(STAMPS)/models
+	@$(BIN)/python -m appliance.models.install --test
+	@$(call done,models) $(WEIGHTS) && $(call done,test-models) $@
 
-lock: ## Resolve the Python packages anew and write their hashes
-	for name in runtime dev build systemd; do \
+lock: $(DEV) ## Resolve the Python packages anew and write their hashes (LOCK_ARGS="--upgrade")
+	@for name in runtime dev build systemd; do \
+	    echo "Locking requirements/$$name.txt ..."; \
 	    $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	        --no-header --no-annotate --allow-unsafe requirements/$$name.in -o requirements/$$name.txt; \
+	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS) \
+	        requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
 clean: ## Remove what was made in this folder (the cache stays)

@@ -83,8 +83,8 @@ def _estimated_samples(text: str, clauses: Sequence[tuple[str, int]], rate: int)
     """Return how long *text* takes, from the other clauses or from a typical voice."""
     known = [(len(other), samples) for other, samples in clauses if other and samples]
     if known:
-        characters, total = (sum(column) for column in zip(*known, strict=True))
-        return len(text) * total // characters
+        characters = sum(length for length, _ in known)
+        return len(text) * sum(samples for _, samples in known) // characters
     return int(len(text) * rate / TYPICAL_CHARS_PER_S)
 
 

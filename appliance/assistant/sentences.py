@@ -31,24 +31,28 @@ _MAX_CHARS = 300
 """A clause is cut here whatever stands there: a voice's memory grows with the text."""
 
 _OPENERS = frozenset(
-    # English
-    "and but or because which that who where when while with for from in on at by if so than "
-    "during including after before between through without until since although though unless "
-    # Portuguese
-    "e mas ou porque que quem onde quando enquanto com para por em na nos nas pois desde durante "
-    "até entre sobre sem após depois antes pela pelo embora caso".split()
+    """
+    and but or because which that who where when while with for from in on at by if so than
+    during including after before between through without until since although though unless
+
+    e mas ou porque que quem onde quando enquanto com para por em na nos nas pois desde durante
+    até entre sobre sem após depois antes pela pelo embora caso
+    """.split()  # noqa: SIM905 - words are read more easily than a list of strings
 )
-"""Words that begin a part of a sentence, so that a voice may breathe before them."""
+"""Words that begin a part of a sentence (English, Portuguese): a voice may breathe before them."""
 
 _ABBREVIATIONS = frozenset(
-    # English
-    "mr mrs ms dr prof st jr etc vs approx dept inc ltd co corp fig vol gen col lt sgt rev hon "
-    # Portuguese
-    "sr sra srta srs dra profa av tel núm nº pág eng exmo exma cia ltda séc aprox obs".split()
+    """
+    mr mrs ms dr prof st jr etc vs approx dept inc ltd co corp fig vol gen col lt sgt rev hon
+
+    sr sra srta srs dra profa av tel núm nº pág eng exmo exma cia ltda séc aprox obs
+    """.split()  # noqa: SIM905 - words are read more easily than a list of strings
 )
 _FENCE_LENGTH = 3
-_CLOSERS = "\"'”’»)]*_`"
-_WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
+_CLOSERS = "\"'\u201d\u2019»)]*_`"
+_PAUSES = ":;,\u2013\u2014"
+_QUOTES = "\"'\u201c\u2018«([*_"
+_WORD = re.compile(r"[^\W\d_]+(?:[-'\u2019][^\W\d_]+)*")
 _DOTTED = re.compile(r"[^\W\d]\.")
 """A dot inside, after a letter: ``e.g``, ``U.S``, ``example.com``; but not ``3.14``."""
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*\d{1,3}\.$")
@@ -137,10 +141,10 @@ class _Cutter:
             end = at + 1
             if self._long_enough(text, end) and self._is_sentence_end(text, end):
                 return end
-            if char in ":;,—–" and self._soft(text, end):
+            if char in _PAUSES and self._soft(text, end):
                 return end
             return self._split_long(text, end)
-        return None if at + 1 < _MAX_CHARS else self._hard_cut(text)
+        return None if at + 1 < _MAX_CHARS else self._hard_cut()
 
     def _ends_at_once(self, text: str, at: int) -> bool:
         """Return whether the clause ends after the character *at* whatever follows."""
@@ -159,7 +163,7 @@ class _Cutter:
             return True
         if bare.endswith(".."):
             return False
-        word = _last_word(bare, len(bare) - 1).lstrip("\"'“‘«([*_").rstrip(".")
+        word = _last_word(bare, len(bare) - 1).lstrip(_QUOTES).rstrip(".")
         if word.lower() in _ABBREVIATIONS or _DOTTED.search(word):
             return False
         if len(word) == 1 and word.isalpha() and word.isupper():
@@ -185,7 +189,7 @@ class _Cutter:
         too_long = len(self._word_starts) > self._size.most_words
         return self._split if too_long and self._split else None
 
-    def _hard_cut(self, text: str) -> int:
+    def _hard_cut(self) -> int:
         return self._split or (self._word_starts[-1] if len(self._word_starts) > 1 else _MAX_CHARS)
 
 

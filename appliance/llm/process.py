@@ -34,8 +34,8 @@ def load(model_name: str, models_dir: Path, state_dir: Path, settings: LlmSettin
     Raises:
         ModelError: the model is unknown, missing, damaged, or cannot be loaded.
     """
-    from appliance.llm.llama import LlamaEngine  # noqa: PLC0415 - llama.cpp is heavy
-    from appliance.models.catalogue import load_catalogue, verify  # noqa: PLC0415
+    from appliance.llm.llama import LlamaEngine  # llama.cpp is heavy
+    from appliance.models.catalogue import load_catalogue, verify
 
     model = load_catalogue().get(model_name)
     (path,) = verify(model, models_dir).values()
@@ -118,11 +118,11 @@ class LlmWorker:
 
     def _replace(self, command: Generate) -> None:
         running = self._running
-        if running is not None:
-            if isinstance(running.command, Warm):
-                running.cancelled.set()
-            elif running.command.turn_id == command.turn_id:
-                running.cancelled.set()
+        if running is not None and (
+            # What a stopped Warm has evaluated stays in the cache; it goes on after the question.
+            isinstance(running.command, Warm) or running.command.turn_id == command.turn_id
+        ):
+            running.cancelled.set()
         if self._waiting is not None:
             self._finish_unstarted(self._waiting)
         self._waiting = _Job(command)
@@ -190,8 +190,8 @@ class LlmWorker:
     def _warm(self, job: _Job, command: Warm) -> None:
         try:
             done = self._engine(command.role).warm(command.messages, job.proceed)
-        except Exception as error:  # the worker outlives whatever a model does
-            self._channel.send(Logged(level="warning", text=f"prewarming failed: {_say(error)}"))
+        except Exception as error:  # noqa: BLE001 - the worker outlives whatever a model does
+            self._channel.send(Logged(level="warning", text=f"prewarming: {_say(error)}"))
             return
         with self._changed:
             if not done and not self._closing:
@@ -223,7 +223,7 @@ class LlmWorker:
             )
         except EOFError:
             raise
-        except Exception as error:  # the worker outlives whatever a model does
+        except Exception as error:  # noqa: BLE001 - the worker outlives whatever a model does
             self._channel.send(
                 GenerationFinished(
                     turn_id=turn_id, attempt=attempt, reason="failed", detail=_say(error)

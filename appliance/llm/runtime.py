@@ -191,9 +191,7 @@ class Runtime:
 
     def sampler(self, temperature: float) -> Sampler:
         """Return a sampler for one answer."""
-        return Sampler(
-            self._context, temperature, llama.llama_vocab_n_tokens(self._vocabulary)
-        )
+        return Sampler(self._context, temperature, llama.llama_vocab_n_tokens(self._vocabulary))
 
     # --- state ---------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class JinjaTemplate:
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
         try:
-            return str(self._formatter(messages=list(messages)).prompt)  # type: ignore[arg-type]
+            return str(self._formatter(messages=list(messages)).prompt)
         except (jinja2.TemplateError, ValueError, TypeError) as error:
             raise ModelError(
                 f"the model's chat template refuses the conversation: {error}"

@@ -35,7 +35,10 @@ def main(context: WorkerContext, ring: CaptureRing, build: Callable[[], Transcri
         )
         return worker
 
-    serve(context, start)
+    try:
+        serve(context, start)
+    finally:
+        ring.close()
 
 
 @dataclass

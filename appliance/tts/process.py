@@ -57,7 +57,10 @@ def main(
         )
         return worker
 
-    serve(context, start)
+    try:
+        serve(context, start)
+    finally:
+        playback.close()
 
 
 class TtsWorker:

@@ -1,17 +1,15 @@
 #!/bin/sh
 # Install the Debian packages that are missing, and only those. Usage: debian_packages.sh NAME...
-# A name with alternatives (a|b) is satisfied by any of them; the first is installed.
 set -eu
 
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is not Debian; Luna needs what Debian calls: $*"
+    exit 0
+fi
+there=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
 missing=""
-for wanted in "$@"; do
-    found=no
-    for name in $(echo "$wanted" | tr '|' ' '); do
-        if dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed; then
-            found=yes
-        fi
-    done
-    [ "$found" = yes ] || missing="$missing ${wanted%%|*}"
+for name in "$@"; do
+    printf '%s\n' "$there" | grep -qxF "$name installed" || missing="$missing $name"
 done
 [ -n "$missing" ] || exit 0
 
@@ -26,7 +24,6 @@ else
     echo "    apt-get update && $install" >&2
     exit 1
 fi
-export DEBIAN_FRONTEND=noninteractive
 # A fresh machine has no package lists, and an old list names versions that are gone.
 $as_root apt-get update --quiet || echo "The package lists could not be renewed; trying with the old ones." >&2
 $as_root env DEBIAN_FRONTEND=noninteractive $install

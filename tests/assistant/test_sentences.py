@@ -20,7 +20,10 @@ def split(text: str, size: int = 1) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("The capital of France is Paris. It lies on the Seine.", "The capital of France is Paris."),
+        (
+            "The capital of France is Paris. It lies on the Seine.",
+            "The capital of France is Paris.",
+        ),
         ("Of course I can, what would you like?", "Of course I can,"),
         ("Claro que sim, o que você quer saber?", "Claro que sim,"),
         ("Yes. It is a very old city. Really.", "Yes. It is a very old city."),

@@ -94,7 +94,8 @@ def test_cancel_is_quick_while_nobody_reads_the_ring(running: Running) -> None:
     pong = running.next()
     while not isinstance(pong, Pong):
         pong = running.next()
-    assert (pong.n, pong.busy_s) == (5, 0.0)
+    assert pong.n == 5
+    assert pong.busy_s < 2.0  # it may still be synthesising ahead
     running.main.send(Cancel(turn_id=2))
     running.main.send(Ping(n=6))
     assert running.next().n == 6  # the cancel was taken before

@@ -1,0 +1,96 @@
+"""The session's conversation, and the words that were really heard."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.assistant.history import CUT_OFF, History, heard_text
+
+
+def test_messages_are_in_openai_form_and_order() -> None:
+    history = History()
+    history.add("One?", "Yes.")
+    assert history.messages("Be brief.", question="Two?") == (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Two?"},
+    )
+    assert len(history.messages("Be brief.")) == 3, "a question is not kept by asking it"
+
+
+def test_an_interrupted_answer_is_marked() -> None:
+    history = History()
+    history.add_interrupted("Tell me more.", "Paris is the ")
+    history.add_interrupted("And now?", "")
+    answers = [m["content"] for m in history.messages("") if m["role"] == "assistant"]
+    assert answers == [f"Paris is the {CUT_OFF}", CUT_OFF]
+
+
+def test_it_can_be_forgotten() -> None:
+    history = History()
+    history.add("a", "b")
+    history.clear()
+    assert len(history.messages("s")) == 1
+
+
+def test_memory_is_bounded_and_cut_rarely() -> None:
+    history = History(max_characters=1000)
+    firsts = []
+    for number in range(200):
+        history.add(f"question {number}", "answer " * 5)
+        messages = history.messages("")[1:]
+        firsts.append(messages[0]["content"])
+        assert sum(len(m["content"]) for m in messages) <= 1000
+        assert messages[0]["role"] == "user"
+    assert sum(a != b for a, b in zip(firsts, firsts[1:], strict=False)) < 30
+    history.add("x", "y" * 5000)
+    assert history.messages("")[-1]["content"].startswith("y"), "the last exchange always stays"
+
+
+CLAUSES = [("The capital of France", 2100), ("is Paris, of course.", 2000)]
+
+
+@pytest.mark.parametrize(
+    ("clause", "samples", "heard"),
+    [
+        (0, 0, ""),
+        (1, 0, ""),
+        (1, 1000, "The"),
+        (1, 1100, "The capital"),
+        (1, 1199, "The capital"),
+        (1, 2100, "The capital of France"),
+        (2, 0, "The capital of France"),
+        (2, 800, "The capital of France is"),
+        (2, 900, "The capital of France is Paris,"),
+        (2, 9999, "The capital of France is Paris, of course."),
+        (3, 100, "The capital of France is Paris, of course."),
+    ],
+)
+def test_only_whole_words_that_were_played_count(clause: int, samples: int, heard: str) -> None:
+    assert heard_text(CLAUSES, clause, samples) == heard
+
+
+def test_a_clause_of_unknown_length_is_estimated() -> None:
+    assert heard_text([("Twelve chars", 1200), ("one two three", 0)], 2, 700) == (
+        "Twelve chars one two"
+    )
+    assert heard_text([("one two three", 0)], 1, 10_000) == ""
+    assert heard_text([("one two three", 0)], 1, 8_000, rate=16_000) == "one two"
+
+
+def test_a_filler_does_not_count() -> None:
+    assert heard_text([("", 500), ("One two", 700)], 1, 400) == ""
+    assert heard_text([("", 500), ("One two", 700)], 2, 700) == "One two"
+
+
+@given(st.lists(st.text(alphabet="ab é", max_size=20), max_size=5), st.data())
+def test_heard_is_the_beginning_of_what_was_said(texts: list[str], data: st.DataObject) -> None:
+    clauses = [(text, 100 * len(text)) for text in texts]
+    clause = data.draw(st.integers(0, len(clauses) + 1))
+    heard = heard_text(clauses, clause, data.draw(st.integers(0, 3000)))
+    said = " ".join(" ".join(texts).split())
+    assert said.startswith(" ".join(heard.split()))
+    assert all(word in said.split() for word in heard.split())

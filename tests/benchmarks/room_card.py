@@ -1,0 +1,71 @@
+"""A room whose only sound is what is put into a folder: ``NNN.wav`` is played when it appears."""
+
+from __future__ import annotations
+
+import threading
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+
+from appliance.audio.device import Configure, Deliver, Format, Render
+from appliance.audio.ring_buffer import BLOCK_MS, CAPTURE_BLOCK, CAPTURE_RATE
+
+RATE = 22_050
+
+
+class RoomCard:
+    """Capture in real time from the folder; playback at real-time pace to nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stop = threading.Event()
+
+    def open_microphone(self, configure: Configure, deliver: Deliver) -> Format:
+        opened = Format("room", CAPTURE_RATE, 1)
+        configure(opened)
+        threading.Thread(target=self._capture, args=(deliver,), daemon=True).start()
+        return opened
+
+    def _capture(self, deliver: Deliver) -> None:
+        generator = np.random.default_rng(0)
+        next_file, number, rest = 0, 0, b""
+        started = time.monotonic()
+        while not self._stop.is_set():
+            said = self._folder / f"{next_file:03}.wav"
+            if not rest and said.exists():
+                with wave.open(str(said)) as file:
+                    rest = file.readframes(file.getnframes())
+                said.with_suffix(".position").write_text(str(number))
+                next_file += 1
+            block, rest = rest[: CAPTURE_BLOCK * 2], rest[CAPTURE_BLOCK * 2 :]
+            if len(block) < CAPTURE_BLOCK * 2:
+                block = generator.normal(0, 10, CAPTURE_BLOCK).astype(np.int16).tobytes()
+                rest = b""
+            deliver(block)
+            number += 1
+            time.sleep(max(0.0, started + number * BLOCK_MS / 1000 - time.monotonic()))
+
+    def open_speaker(self, configure: Configure, render: Render) -> Format:
+        opened = Format("room", RATE, 1)
+        configure(opened)
+        threading.Thread(target=self._play, args=(render,), daemon=True).start()
+        return opened
+
+    def _play(self, render: Render) -> None:
+        frames = np.zeros((RATE * BLOCK_MS // 1000, 1), np.int16)
+        started, number = time.monotonic(), 0
+        while not self._stop.is_set():
+            render(frames)
+            number += 1
+            time.sleep(max(0.0, started + number * BLOCK_MS / 1000 - time.monotonic()))
+
+    def close_microphone(self) -> None:
+        self._stop.set()
+
+    def close_speaker(self) -> None:
+        self._stop.set()
+
+    def look_again(self) -> None:
+        """The room has no plugs."""
