@@ -32,12 +32,14 @@ DEV         := $(call stamp,dev,requirements/dev.txt $(SETUP)/python_packages.sh
 LLAMA       := $(call stamp,llama,requirements/runtime.txt requirements/build.txt $(SETUP)/llama_wheel.sh)
 PACKAGE     := $(call stamp,package,pyproject.toml)
 SYSTEMD     := $(call stamp,systemd,requirements/systemd.txt)
-WEIGHTS     := $(call stamp,models,models/catalogue.toml)
-TEST_WEIGHTS := $(call stamp,test-models,models/catalogue.toml)
+# Of the models, the stamps lie with the models.
+WEIGHTS     := $(subst $(STAMPS)/,$(MODELS)/.installed-,$(call stamp,run,models/catalogue.toml))
+TEST_WEIGHTS := $(subst .installed-run-,.installed-test-,$(WEIGHTS))
 
 export LUNA_MODELS_DIR := $(MODELS)
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help run test lint bench setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
@@ -106,12 +108,12 @@ $(SYSTEMD): | $(BUILD)
 $(WEIGHTS): | $(RUNTIME) $(PACKAGE)
 	@echo "Installing the models into $(MODELS) ..."
 	@$(BIN)/python -m appliance.models.install
-	@$(call done,models) $@
+	@rm -f $(MODELS)/.installed-run-* && touch $@
 
 $(TEST_WEIGHTS): | $(DEV) $(PACKAGE)
 	@echo "Installing the models into $(MODELS) ..."
 	@$(BIN)/python -m appliance.models.install --test
-	@$(call done,models) $(WEIGHTS) && $(call done,test-models) $@
+	@rm -f $(MODELS)/.installed-* && touch $(WEIGHTS) $@
 
 lock: $(DEV) ## Resolve the Python packages anew and write their hashes (LOCK_ARGS="--upgrade")
 	@for name in runtime dev build systemd; do \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +58,7 @@ def test_a_growing_conversation_is_cut_rarely_and_at_the_same_place() -> None:
         kept = truncate(talk(sizes[:turns]), 320, count)
         assert sum(map(count, kept)) <= 320
         starts.append(kept[1]["content"])
-    changes = sum(a != b for a, b in zip(starts, starts[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(starts))
     assert changes <= len(sizes) // 3
 
 

@@ -51,33 +51,36 @@ folder=$cache/llama-cpp-python-$version-$key
 installed=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama_cpp/.luna-build
 [ -f "$installed" ] && [ "$(cat "$installed")" = "$key" ] && exit 0
 
-# Shows ninja's own count now and then; shows the end of the log when the build fails.
-follow() {  # follow PROCESS LOG
-    while sleep 1 && kill -0 "$1" 2>/dev/null; do
-        step=$(grep -aoE '\[[0-9]+/[0-9]+\]' "$2" | tail -n 1) || true
+follow() {  # follow LOG: show ninja's own count now and then, for as long as this script runs
+    while sleep 2 && kill -0 $$ 2>/dev/null; do
+        step=$(grep -aoE '\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1) || true
         tenth=$(echo "$step" | tr -d '[]' | awk -F/ 'NF == 2 { print int(10 * $1 / $2) }')
-        [ "$tenth" = "${shown-}" ] || { echo "  llama.cpp $step"; shown=$tenth; }
+        [ "$tenth" = "${shown-}" ] || echo "  llama.cpp $step"
+        shown=$tenth
     done
-    wait "$1" || { tail -n 30 "$2" >&2; echo "llama.cpp could not be built; see above." >&2; return 1; }
 }
 
 if ! (cd "$folder" 2>/dev/null && sha256sum --status --check wheel.sha256 2>/dev/null); then
     echo "Building llama.cpp for this machine (5 to 8 minutes on two cores) ..."
     work=$folder.building.$$
-    trap 'rm -rf "$work"' EXIT
-    trap 'kill "${build-}" 2>/dev/null; exit 130' INT TERM
+    trap 'kill "${follower-}" 2>/dev/null || true; rm -rf "$work"' EXIT
+    trap 'exit 130' INT TERM
     rm -rf "$folder"
     mkdir -p "$work"
     echo "$requirement" >"$work/requirement.txt"
     # One compiler for each GB: small boards have more cores than memory for them.
     jobs=$(awk -v cores="$(nproc)" '/^MemTotal/ { n = int($2 / 1000000); if (n < 1) n = 1
         print (n < cores) ? n : cores }' /proc/meminfo)
-    PATH=$(dirname "$python"):$PATH CMAKE_ARGS=$options CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
+    follow "$work/log" &
+    follower=$!
+    if ! PATH=$(dirname "$python"):$PATH CMAKE_ARGS=$options CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
         "$python" -m pip wheel --verbose --require-hashes --no-deps --no-build-isolation \
         --no-cache-dir --no-binary :all: --wheel-dir "$work" --requirement "$work/requirement.txt" \
-        >"$work/log" 2>&1 &
-    build=$!
-    follow "$build" "$work/log"
+        >"$work/log" 2>&1; then
+        tail -n 30 "$work/log" >&2
+        echo "llama.cpp could not be built; see above." >&2
+        exit 1
+    fi
     (cd "$work" && rm requirement.txt log && sha256sum -- *.whl >wheel.sha256 && sync -f .)
     mv "$work" "$folder"
 fi

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,12 +23,27 @@ def test_messages_are_in_openai_form_and_order() -> None:
     assert len(history.messages("Be brief.")) == 3, "a question is not kept by asking it"
 
 
-def test_an_interrupted_answer_is_marked() -> None:
+def test_after_an_interruption_only_what_was_heard_is_kept_and_the_model_is_told() -> None:
     history = History()
-    history.add_interrupted("Tell me more.", "Paris is the ")
-    history.add_interrupted("And now?", "")
-    answers = [m["content"] for m in history.messages("") if m["role"] == "assistant"]
-    assert answers == [f"Paris is the {CUT_OFF}", CUT_OFF]
+    history.add_interrupted("Tell me about Paris.", "Paris is the ")
+    assert history.messages("", question="And London?")[1:] == (
+        {"role": "user", "content": "Tell me about Paris."},
+        {"role": "assistant", "content": "Paris is the"},
+        {"role": "user", "content": f"{CUT_OFF} And London?"},
+    )
+
+
+def test_a_question_of_whose_answer_nothing_was_heard_is_joined_with_the_next() -> None:
+    history = History()
+    history.add("Hello!", "Hi.")
+    history.add_interrupted("What is the capital", "")
+    history.add_interrupted("of France?", "")
+    assert history.messages("", question="I mean Spain.")[-1]["content"] == (
+        "What is the capital\nof France?\nI mean Spain."
+    )
+    history.add("I mean Spain.", "Madrid.")
+    roles = [m["role"] for m in history.messages("", question="Thanks.")]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
 
 
 def test_it_can_be_forgotten() -> None:
@@ -45,7 +62,7 @@ def test_memory_is_bounded_and_cut_rarely() -> None:
         firsts.append(messages[0]["content"])
         assert sum(len(m["content"]) for m in messages) <= 1000
         assert messages[0]["role"] == "user"
-    assert sum(a != b for a, b in zip(firsts, firsts[1:], strict=False)) < 30
+    assert sum(a != b for a, b in pairwise(firsts)) < 30
     history.add("x", "y" * 5000)
     assert history.messages("")[-1]["content"].startswith("y"), "the last exchange always stays"
 

@@ -115,10 +115,20 @@ def test_the_default_model_answers(
 
 @pytest.mark.models
 @pytest.mark.slow
-def test_the_default_model_does_not_repeat_the_mark_of_an_interruption(luna: Asker) -> None:
+@pytest.mark.parametrize(
+    ("language", "question", "heard", "follow_up"),
+    [
+        ("en", "Tell me about Paris.", "Paris is the capital of France and it", "And London?"),
+        ("en", "How do I boil an egg?", "Put the egg into", "What is two plus two?"),
+        ("pt", "Fale sobre Paris.", "Paris é a capital da França e", "E Lisboa?"),
+    ],
+)
+def test_the_default_model_does_not_imitate_an_interruption(
+    luna: Asker, language: str, question: str, heard: str, follow_up: str
+) -> None:
     history = History()
-    history.add_interrupted("Tell me about Paris.", "Paris is the capital of France and it")
-    for question in ("And what about London?", "What is two plus two?"):
-        text = luna.ask("en", question, history)
-        assert "—" not in text
-        assert "interrupt" not in text.lower()
+    history.add_interrupted(question, heard)
+    text = luna.ask(language, follow_up, history)
+    assert text
+    for trace in ("cut off", "interr", "cortad", "(", "—", "..."):
+        assert trace not in text, text

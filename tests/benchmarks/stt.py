@@ -54,6 +54,8 @@ def run(quick: bool, model: str = "whisper-base") -> dict[str, float]:
         result[f"{name}_p95_ms"] = statistics.quantiles(values, n=20)[-1]
         result[f"{name}_word_errors_percent"] = 100 * errors[name] / total
         result[f"{name}_loops"] = loops[name]
+    ours_errors, stock_errors = (100 * errors[name] / total for name in ("ours", "stock"))
+    result["word_errors_difference"] = ours_errors - stock_errors
     result["median_ratio"] = result["ours_median_ms"] / result["stock_median_ms"]
     result["p95_ratio"] = result["ours_p95_ms"] / result["stock_p95_ms"]
     return result

@@ -152,8 +152,9 @@ def run(quick: bool) -> dict[str, float]:
         "first_audio_p95_ms": statistics.quantiles(first, n=20)[-1],
         "sentence_whole_median_ms": statistics.median(whole),
         "sentence_whole_p95_ms": statistics.quantiles(whole, n=20)[-1],
-        "median_ratio": statistics.median(first) / statistics.median(whole),
-        "p95_ratio": statistics.quantiles(first, n=20)[-1] / statistics.quantiles(whole, n=20)[-1],
+        "first_audio_ratio": statistics.median(first) / statistics.median(whole),
+        "first_audio_p95_ratio": statistics.quantiles(first, n=20)[-1]
+        / statistics.quantiles(whole, n=20)[-1],
         "gaps": speaker.gaps,
         "block_ms": BLOCK_MS,
     }

@@ -11,8 +11,8 @@ import asyncio
 import statistics
 import sys
 import tempfile
-import wave
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from appliance.audio.ring_buffer import CAPTURE_BLOCK, CAPTURE_RATE
 from appliance.clock import monotonic
 from appliance.events import ButtonPressed, TurnEnded, UtteranceEnded
 from appliance.settings import Settings
+from tests.room_card import RoomCard
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -61,18 +62,6 @@ QUIET_S = 3.0
 """Quiet around each question in the recording that the naive pipeline gets."""
 
 
-class Room:
-    """A sound card that says what it is given through a file, in real time."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __call__(self) -> object:
-        from tests.benchmarks.room_card import RoomCard
-
-        return RoomCard(self._folder)
-
-
 def run(quick: bool) -> dict[str, float]:
     """Return medians and p95 in ms, and the ratios."""
     return asyncio.run(_run(QUESTIONS[:6] if quick else QUESTIONS))
@@ -95,7 +84,7 @@ async def _run(questions: tuple[str, ...]) -> dict[str, float]:
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        parts = replace(engines.real(settings), sound_card=Room(folder))
+        parts = replace(engines.real(settings), sound_card=partial(RoomCard, folder))
         async with App(settings, parts) as app:
             await app.ready()
             await asyncio.sleep(2)
@@ -118,10 +107,6 @@ async def _ask(
     app: App, folder: Path, number: int, samples: np.ndarray, speech_end: int
 ) -> dict[str, float]:
     """Say one question to Luna and return her times."""
-    said = folder / f"{number:03}.wav"
-    with wave.open(str(said.with_suffix(".part")), "wb") as file:
-        file.setparams((1, 2, CAPTURE_RATE, 0, "NONE", ""))
-        file.writeframes(samples.tobytes())
     moments: dict[str, float] = {}
 
     def note(event: object) -> None:
@@ -133,8 +118,8 @@ async def _ask(
     events = app.events()
     await anext(events)
     app.request(ButtonPressed())
-    said.with_suffix(".part").rename(said)
-    while not (started := folder / f"{number:03}.position").exists():
+    started = RoomCard.say(folder, number, samples)
+    while not started.exists():
         await asyncio.sleep(0.005)
     # The block number with which the recording began; when it was captured tells the rest.
     first_block = int(started.read_text())
