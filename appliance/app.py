@@ -9,26 +9,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from appliance import __version__, paths
-from appliance.assistant.coordinator import Coordinator
-from appliance.assistant.prompts import system_prompt
-from appliance.assistant.state_machine import Options
-from appliance.audio import process as audio_process
+from appliance import __version__, control, paths
 from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
 from appliance.bus import EventBus
 from appliance.clock import monotonic
-from appliance.control import ControlServer
 from appliance.engines import Engines
 from appliance.errors import ServiceError
 from appliance.events import Event, SayRequested, Snapshot, TextAsked, WorkerChanged
-from appliance.listen import process as listen_process
-from appliance.llm import process as llm_process
 from appliance.log import log_event
 from appliance.settings import Settings
-from appliance.stt import process as stt_process
 from appliance.supervisor import Supervisor, WorkerSpec
-from appliance.texts import text
-from appliance.tts import process as tts_process
 
 CAPTURE_SECONDS = 60.0
 """Longest utterance (28 s), and as much again for the workers to come back after a crash."""
@@ -64,6 +54,10 @@ class App:
     engines: Engines
     plan: Plan = field(default_factory=Plan)
     started: float = field(default_factory=monotonic)
+    _early: list[Event] | None = field(default_factory=list, init=False)
+    """What workers said before there was a coordinator."""
+    _last_error: dict[str, str] = field(default_factory=dict, init=False)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     async def __aenter__(self) -> App:
         self._stack = contextlib.AsyncExitStack()
@@ -78,22 +72,68 @@ class App:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        settings, stack = self.settings, self._stack
+        stack = self._stack
         self.bus = EventBus(Snapshot(state="starting", version=__version__))
         stack.callback(self.bus.close)
         self.bus.listen(log_event)
+        if self.plan.service:
+            self._control = control.ControlServer(
+                paths.control_socket(), self.request, self.events, self.health
+            )
+            await self._control.start()
+            stack.push_async_callback(self._control.stop)
 
         self.capture = CaptureRing(CAPTURE_SECONDS)
         stack.callback(self.capture.close)
         self.playback = PlaybackRing(PLAYBACK_SECONDS)
         stack.callback(self.playback.close)
-
         self.supervisor = Supervisor(self._on_event)
         stack.push_async_callback(self.supervisor.stop)
+
+        # Those that hear start first; what else the main process needs is imported meanwhile.
+        wanted = [name for name in ALL if name in self.plan.workers]
+        first = [name for name in wanted if name in HEARING]
+        if self.plan.audio_last:
+            first = ["listen"]
+        for name in first:
+            self.supervisor.start(self._hearing(name))
+        await asyncio.sleep(0)
+        self._coordinate()
+        if self.plan.service:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ready(*first), HEAR_FIRST_S)
+        for name in wanted:
+            if name not in HEARING:
+                self.supervisor.start(self._thinking(name))
+        if self.plan.audio_last:
+            await self.ready(*(name for name in wanted if name != "audio"))
+            self.supervisor.start(self._hearing("audio"))
+        if self.plan.service and self.settings.web.enabled:
+            from appliance.web import server
+
+            self.web = await server.start(self.bus, self.settings.web, self.health)
+            stack.push_async_callback(self.web.stop)
+
+    def _coordinate(self) -> None:
+        """Build the coordinator and give it what the workers have said already."""
+        from appliance.assistant.coordinator import Coordinator
+        from appliance.assistant.prompts import system_prompt
+        from appliance.assistant.state_machine import Options
+        from appliance.texts import text
+
+        settings = self.settings
+        listen, assistant = settings.listen, settings.assistant
         self.coordinator = Coordinator(
             workers=self.supervisor,
             publish=self.bus.publish,
-            options=self._options(),
+            options=Options(
+                wait_for_speech_s=listen.wait_for_speech_s,
+                follow_up_s=listen.follow_up_s if self.plan.service else 0.0,
+                filler_after_s=assistant.filler_after_s,
+                give_up_after_s=assistant.give_up_after_s,
+                barge_in_by_speech=listen.barge_in_by_speech,
+                required=HEARING & set(self.plan.workers),
+            ),
             phrase=text,
             system_prompt=system_prompt,
             overruns=self._overruns,
@@ -101,85 +141,48 @@ class App:
             temperature=settings.llm.temperature,
             language=settings.general.language,
         )
-        self._changed = asyncio.Event()
-        if self.plan.service:
-            control = ControlServer(
-                paths.control_socket(), self.request, self.bus.subscribe, self.health
-            )
-            await control.start()
-            stack.push_async_callback(control.stop)
-        await self._start_workers()
-        if self.plan.service and settings.web.enabled:
-            from appliance.web import server  # noqa: PLC0415 - aiohttp may wait, hearing may not
-
-            self.web = await server.start(self.bus, settings.web, self.health)
-            stack.push_async_callback(self.web.stop)
-
-    def _options(self) -> Options:
-        listen, assistant = self.settings.listen, self.settings.assistant
-        return Options(
-            wait_for_speech_s=listen.wait_for_speech_s,
-            follow_up_s=listen.follow_up_s if self.plan.service else 0.0,
-            filler_after_s=assistant.filler_after_s,
-            give_up_after_s=assistant.give_up_after_s,
-            barge_in_by_speech=listen.barge_in_by_speech,
-            required=HEARING & set(self.plan.workers),
-        )
+        early, self._early = self._early, None
+        for event in early or []:
+            self.coordinator.handle(event)
 
     # --- workers ---
 
-    async def _start_workers(self) -> None:
-        wanted = [name for name in ALL if name in self.plan.workers]
-        first = [name for name in wanted if name in HEARING]
-        if self.plan.audio_last:
-            wanted.remove("audio")
-            first = ["listen"]
-        specs = self._specs()
-        for name in first:
-            self.supervisor.start(specs[name])
-        if self.plan.service:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ready(*first), HEAR_FIRST_S)
-        for name in wanted:
-            if name not in first:
-                self.supervisor.start(specs[name])
-        if self.plan.audio_last:
-            await self.ready(*wanted)
-            self.supervisor.start(specs["audio"])
-
-    def _specs(self) -> dict[str, WorkerSpec]:
-        """Return how each worker is started; the heavier, the sooner it goes when memory is out."""
+    def _hearing(self, name: str) -> WorkerSpec:
+        """Return how the sound card's worker or the listening one is started."""
         settings, engines = self.settings, self.engines
-        return {
-            "audio": WorkerSpec(
-                "audio",
-                audio_process.main,
-                (self.capture, self.playback, settings.audio, engines.sound_card),
-                oom_score_adj=0,
-            ),
-            "listen": WorkerSpec(
-                "listen",
-                listen_process.main,
-                (
-                    self.capture,
-                    settings.listen,
-                    engines.wake_word,
-                    engines.voice_activity,
-                    engines.turn_model,
-                ),
-                oom_score_adj=100,
-            ),
-            "stt": WorkerSpec(
-                "stt", stt_process.main, (self.capture, engines.transcriber), oom_score_adj=300
-            ),
-            "tts": WorkerSpec(
-                "tts",
-                tts_process.main,
-                (self.playback, settings.tts, engines.voices),
-                oom_score_adj=300,
-            ),
-            "llm": WorkerSpec("llm", llm_process.main, (engines.chat,), oom_score_adj=600),
-        }
+        if name == "audio":
+            from appliance.audio import process as audio
+
+            arguments = self.capture, self.playback, settings.audio, engines.sound_card
+            return WorkerSpec("audio", audio.main, arguments)
+        from appliance.listen import process as listen
+
+        parts = engines.wake_word, engines.voice_activity, engines.turn_model
+        return WorkerSpec(
+            "listen", listen.main, (self.capture, settings.listen, *parts), oom_score_adj=100
+        )
+
+    def _thinking(self, name: str) -> WorkerSpec:
+        """Return how a worker with a model is started.
+
+        The larger the model, the sooner it goes when memory runs out.
+        """
+        settings, engines = self.settings, self.engines
+        if name == "stt":
+            from appliance.stt import process as stt
+
+            return WorkerSpec(
+                "stt", stt.main, (self.capture, engines.transcriber), oom_score_adj=300
+            )
+        if name == "tts":
+            from appliance.tts import process as tts
+
+            arguments = self.playback, settings.tts, engines.voices
+            return WorkerSpec("tts", tts.main, arguments, oom_score_adj=300)
+        from appliance.llm import process as llm
+
+        limit = settings.assistant.history_tokens
+        return WorkerSpec("llm", llm.main, (engines.chat, limit), oom_score_adj=600)
 
     async def ready(self, *workers: str) -> None:
         """Wait until these workers (none named: all) are ready.
@@ -201,12 +204,13 @@ class App:
             self._changed.clear()
             await self._changed.wait()
 
-    _last_error: dict[str, str] = field(default_factory=dict, init=False)
-
     def _on_event(self, event: Event) -> None:
         if event.type == "logged" and getattr(event, "level", "") == "error":
             self._last_error[getattr(event, "worker", "")] = getattr(event, "text", "")
-        self.coordinator.handle(event)
+        if self._early is not None:
+            self._early.append(event)
+        else:
+            self.coordinator.handle(event)
         if isinstance(event, WorkerChanged):
             self._changed.set()
 
@@ -218,6 +222,8 @@ class App:
         Raises:
             ServiceError: it is refused; the sentence says why.
         """
+        if self._early is not None:
+            raise ServiceError("Luna is still starting; try again in a moment")
         if isinstance(event, TextAsked | SayRequested):
             self.coordinator.request(event)
         else:

@@ -60,9 +60,7 @@ def apply(snapshot: Snapshot, event: Event) -> Snapshot:
     """Return *snapshot* as it is after *event*."""
     match event:
         case StateChanged():
-            return replace(
-                snapshot, state=event.state, detail=event.detail, turn_id=event.turn_id
-            )
+            return replace(snapshot, state=event.state, detail=event.detail, turn_id=event.turn_id)
         case MuteRequested():
             return replace(snapshot, muted=event.muted)
         case MicrophoneChanged():
@@ -70,9 +68,7 @@ def apply(snapshot: Snapshot, event: Event) -> Snapshot:
         case SpeakerChanged():
             return replace(snapshot, speaker=_fields(event))
         case WorkerChanged():
-            return replace(
-                snapshot, workers={**snapshot.workers, event.worker: _fields(event)}
-            )
+            return replace(snapshot, workers={**snapshot.workers, event.worker: _fields(event)})
         case TurnStarted():
             return replace(snapshot, last_turn={"turn_id": event.turn_id, "source": event.source})
         case Heard() if snapshot.last_turn.get("turn_id") == event.turn_id:

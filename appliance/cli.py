@@ -88,9 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     turn.add_argument("--in", dest="source", required=True, metavar="WAV", help="the question")
     turn.add_argument("--out", dest="target", required=True, metavar="WAV", help="the answer")
-    turn.add_argument(
-        "--wake", action="store_true", help="the recording begins with the wake word"
-    )
+    turn.add_argument("--wake", action="store_true", help="the recording begins with the wake word")
     turn.add_argument("--force", action="store_true", help="overwrite an existing answer file")
 
     add("status", "what the running assistant is doing, and whether it is well", "luna status")
@@ -114,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = build_parser().parse_args(argv)
-    from appliance import cli_actions  # noqa: PLC0415 - heavy, and not needed for --help
+    from appliance import cli_actions
 
     try:
         return cli_actions.run(arguments)

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    from appliance import config  # noqa: PLC0415 - pydantic is slow to import
+    from appliance import config
 
     path = Path(arguments.config) if arguments.config else None
     overrides = list(arguments.set)
@@ -68,7 +68,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from appliance import log  # noqa: PLC0415
+    from appliance import log
 
     settings = _settings(arguments)
     log.configure(settings.general.log_level)
@@ -76,8 +76,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _serve(settings: Settings, *, fake: bool) -> int:
-    from appliance.app import App, Plan  # noqa: PLC0415
-    from appliance.keyboard import push_to_talk  # noqa: PLC0415
+    from appliance.app import App, Plan
+    from appliance.keyboard import push_to_talk
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -90,12 +90,12 @@ async def _serve(settings: Settings, *, fake: bool) -> int:
 
 
 def _engines(settings: Settings, *, fake: bool = False) -> Any:
-    from appliance import engines  # noqa: PLC0415
+    from appliance import engines
 
     return engines.fake(settings) if fake else engines.real(settings)
 
 
-# --- talking to Luna: through the service, or on our own -------------------------------------------
+# --- talking to Luna: through the service, or on our own ---------------------------
 
 
 class Session(Protocol):
@@ -125,7 +125,7 @@ async def _session(
     arguments: argparse.Namespace, workers: tuple[str, ...]
 ) -> AsyncIterator[Session]:
     """Connect to the service; where none is running, start the workers that are needed."""
-    from appliance.control import ControlClient  # noqa: PLC0415
+    from appliance.control import ControlClient
 
     try:
         client = await ControlClient.connect(paths.control_socket())
@@ -138,7 +138,7 @@ async def _session(
         finally:
             await client.close()
         return
-    from appliance.app import App, Plan  # noqa: PLC0415
+    from appliance.app import App, Plan
 
     settings = _settings(arguments)
     async with App(settings, _engines(settings), Plan(workers=workers)) as app:
@@ -178,7 +178,7 @@ async def _follow(
 
 
 def _marked(request: TextAsked | SayRequested, mark: str) -> TextAsked | SayRequested:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     return replace(request, request=mark)
 
@@ -304,11 +304,11 @@ def why_deaf(snapshot: Snapshot) -> str:
     return f"the microphone is {microphone.get('status')} {microphone.get('detail', '')}".strip()
 
 
-# --- a turn between two files ----------------------------------------------------------------------
+# --- a turn between two files ------------------------------------------------------
 
 
 def _turn(arguments: argparse.Namespace) -> int:
-    from appliance.audio.file_device import check_sound_file  # noqa: PLC0415
+    from appliance.audio.file_device import check_sound_file
 
     source, target = Path(arguments.source), Path(arguments.target)
     seconds = check_sound_file(source)
@@ -319,8 +319,8 @@ def _turn(arguments: argparse.Namespace) -> int:
     errors: list[str] = []
 
     async def turn() -> TurnEnded:
-        from appliance.app import App, Plan  # noqa: PLC0415
-        from appliance.engines import with_files  # noqa: PLC0415
+        from appliance.app import App, Plan
+        from appliance.engines import with_files
 
         settings = _settings(arguments)
         engines = with_files(_engines(settings), source, target)
@@ -329,8 +329,7 @@ def _turn(arguments: argparse.Namespace) -> int:
             await app.ready()
             press = None if arguments.wake else ButtonPressed(position=0)
             limit = seconds + LISTEN_LIMIT_S if press else seconds + 10.0
-            ended = await _before(limit, _spoken_turn(session, press, arguments, errors))
-        return ended
+            return await _before(limit, _spoken_turn(session, press, arguments, errors))
 
     ended = _asyncio(turn())
     if not arguments.json and ended.timings and sys.stderr.isatty():
@@ -346,7 +345,7 @@ async def _before(limit_s: float, turn: Coroutine[Any, Any, TurnEnded]) -> TurnE
         raise TurnError("nothing was heard that opens or ends a turn in this recording") from error
 
 
-# --- looking at it -----------------------------------------------------------------------------------
+# --- looking at it -------------------------------------------------------------------
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -354,14 +353,14 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(report, ensure_ascii=False, indent=2))
         return 0
-    from appliance.status_text import describe  # noqa: PLC0415
+    from appliance.status_text import describe
 
     print(describe(report))
     return 0
 
 
 async def _health() -> dict[str, Any]:
-    from appliance.control import ControlClient, Health, HealthRequested  # noqa: PLC0415
+    from appliance.control import ControlClient, Health, HealthRequested
 
     client = await ControlClient.connect(paths.control_socket())
     try:
@@ -378,9 +377,9 @@ async def _health() -> dict[str, Any]:
 
 
 def _devices(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from appliance.audio.device import list_devices  # noqa: PLC0415
+    from appliance.audio.device import list_devices
 
     devices = list_devices()
     if arguments.json:
@@ -391,16 +390,14 @@ def _devices(arguments: argparse.Namespace) -> int:
         print(f"{'':2} {'IN':>3} {'OUT':>3} {'RATE':>6}  NAME")
         for device in devices:
             mark = ("i" if device.default_input else " ") + ("o" if device.default_output else " ")
-            print(
-                f"{mark} {device.inputs:>3} {device.outputs:>3} {device.rate:>6}  {device.name}"
-            )
+            print(f"{mark} {device.inputs:>3} {device.outputs:>3} {device.rate:>6}  {device.name}")
         print("i: default microphone, o: default speaker. Choose others in [audio] of luna.toml.")
     return 0
 
 
 def _command(event: Event) -> None:
     async def send() -> None:
-        from appliance.control import ControlClient  # noqa: PLC0415
+        from appliance.control import ControlClient
 
         client = await ControlClient.connect(paths.control_socket())
         await client.send(event)
@@ -420,7 +417,7 @@ def _mute(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> int:
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
     try:
         settings = _settings(arguments)
@@ -439,7 +436,7 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from appliance import models_actions  # noqa: PLC0415
+    from appliance import models_actions
 
     return models_actions.run(arguments, _settings(arguments))
 

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import os
 import re
+import textwrap
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,9 @@ def load(
     _merge(merged, origin, *_read_environment(os.environ if environ is None else environ))
     _merge(merged, origin, *_read_overrides(overrides, mistakes))
 
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - slow to import
+    if not (merged or mistakes):
+        return Settings()  # nothing to check, and pydantic takes its time
+    from pydantic import TypeAdapter, ValidationError
 
     try:
         settings = TypeAdapter(Settings).validate_python(merged)
@@ -185,7 +188,7 @@ def _describe(error: Any, origin: Mapping[str, _Source]) -> str:
         return f"{place}{name}: unknown {'key' if len(keys) > 1 else 'section'}{_hint(keys)}"
     message = error["msg"][0].lower() + error["msg"][1:]
     value = repr(error["input"])
-    shown = "***" if _SECRET.search(name) else value[:60] + ("…" if len(value) > 60 else "")
+    shown = "***" if _SECRET.search(name) else textwrap.shorten(value, 60, placeholder=" …")
     return f"{place}{name}: {message}, not {shown}"
 
 

@@ -256,5 +256,3 @@ class ControlClient:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-
-

@@ -36,40 +36,71 @@ def real(settings: Settings) -> Engines:
     Raises:
         ModelError: the catalogue is damaged, or a model's name is not in it.
     """
-    from appliance.audio.device import PortAudioCard
-    from appliance.listen.turn_model import SmartTurn
-    from appliance.listen.vad import SileroVoiceActivity
-    from appliance.listen.wake_word import MicroWakeWords
-    from appliance.llm import process as llm
-    from appliance.stt import whisper
-    from appliance.tts import voices
-
     catalogue = load_catalogue()
     models_dir = paths.models_dir(settings.general.models_dir)
-    languages = (settings.general.language, *settings.general.languages)
-    languages = tuple(dict.fromkeys(languages))
+    languages = tuple(dict.fromkeys((settings.general.language, *settings.general.languages)))
     speech_model = catalogue.get(settings.stt.model or catalogue.default("stt")).name
     chat_model = catalogue.get(settings.llm.chat_model or catalogue.default("chat")).name
+    prompts_dir = paths.cache_dir() / "prompts"
     listen, audio = settings.listen, settings.audio
+    wake_word = partial(_wake_word, listen.wake_words, listen.wake_threshold)
+    turn_model = partial(_turn_model, catalogue.default("endpoint"), models_dir)
     return Engines(
-        sound_card=partial(PortAudioCard, audio.input_device, audio.output_device),
-        wake_word=(
-            partial(MicroWakeWords, listen.wake_words, listen.wake_threshold)
-            if listen.wake_words
-            else None
+        sound_card=partial(_sound_card, audio.input_device, audio.output_device),
+        wake_word=wake_word if listen.wake_words else None,
+        voice_activity=_voice_activity,
+        turn_model=turn_model if listen.smart_turn else None,
+        transcriber=partial(
+            _transcriber, speech_model, models_dir, languages, settings.stt.threads
         ),
-        voice_activity=SileroVoiceActivity,
-        turn_model=(
-            partial(SmartTurn, catalogue.default("endpoint"), models_dir)
-            if listen.smart_turn
-            else None
-        ),
-        transcriber=partial(whisper.load, speech_model, models_dir, languages, settings.stt.threads),
-        chat=partial(
-            llm.load, chat_model, models_dir, paths.cache_dir() / "prompts", settings.llm
-        ),
-        voices=partial(voices.load, models_dir=models_dir, languages=languages),
+        chat=partial(_chat, chat_model, models_dir, prompts_dir, settings.llm),
+        voices=partial(_voices, models_dir=models_dir, languages=languages),
     )
+
+
+# Each runs in its worker's process and imports there, so that the main process stays light.
+
+
+def _sound_card(*arguments: Any) -> Any:
+    from appliance.audio.device import PortAudioCard
+
+    return PortAudioCard(*arguments)
+
+
+def _wake_word(*arguments: Any) -> Any:
+    from appliance.listen.wake_word import MicroWakeWords
+
+    return MicroWakeWords(*arguments)
+
+
+def _voice_activity() -> Any:
+    from appliance.listen.vad import SileroVoiceActivity
+
+    return SileroVoiceActivity()
+
+
+def _turn_model(*arguments: Any) -> Any:
+    from appliance.listen.turn_model import SmartTurn
+
+    return SmartTurn(*arguments)
+
+
+def _transcriber(*arguments: Any) -> Any:
+    from appliance.stt import whisper
+
+    return whisper.load(*arguments)
+
+
+def _chat(*arguments: Any) -> Any:
+    from appliance.llm import process
+
+    return process.load(*arguments)
+
+
+def _voices(*arguments: Any, **options: Any) -> Any:
+    from appliance.tts import voices
+
+    return voices.load(*arguments, **options)
 
 
 def fake(settings: Settings) -> Engines:

@@ -58,7 +58,10 @@ def from_json(line: str | bytes) -> Message:
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise ServiceError(f"message {cls.type}: unknown field {sorted(unknown)[0]!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServiceError(f"not a message of Luna's: {line[:80]!r} ({error})") from error
 

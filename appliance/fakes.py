@@ -194,8 +194,6 @@ class FakeVoices:
         yield self._voice
 
 
-def load_voices(
-    settings: TtsSettings, warn: Callable[[str], None], *, language: str
-) -> FakeVoices:
+def load_voices(settings: TtsSettings, warn: Callable[[str], None], *, language: str) -> FakeVoices:
     """Build the fake voices with the signature of the real loader."""
     return FakeVoices(language)

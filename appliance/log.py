@@ -52,7 +52,7 @@ def _journal() -> logging.Handler | None:
     if not os.environ.get("JOURNAL_STREAM"):
         return None
     try:
-        from systemd.journal import JournalHandler  # noqa: PLC0415 - optional
+        from systemd.journal import JournalHandler
     except ImportError:
         return None
 
@@ -106,7 +106,7 @@ def log_event(event: Event) -> None:
     logger.log(level, "%s", message, extra={"fields": {"event": event.type, **fields}})
 
 
-def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0911
+def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:
     match event:
         case Logged():
             where = {"worker": event.worker} if event.worker else {}

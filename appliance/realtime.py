@@ -8,8 +8,11 @@ import os
 PRIORITY = 10
 """Low among the real-time ones: above all ordinary work, below the kernel's own threads."""
 
+BRIEF_PRIORITY = 1
+"""For short work that somebody waits for: above all ordinary work, below whatever moves sound."""
 
-def hurry() -> None:
+
+def hurry(priority: int = PRIORITY) -> None:
     """Give the calling thread real-time priority, where that is permitted."""
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))

@@ -257,7 +257,7 @@ class _Link:
                 return f"it was not ready after {silent:.0f} s"
 
     async def _gather_output(self, output: Connection) -> None:
-        """Turn what libraries print into log events, and keep the last lines for the post-mortem."""
+        """Turn what libraries print into log events, and keep the last lines."""
         reader = asyncio.StreamReader(limit=65536)
         pipe = os.fdopen(os.dup(output.fileno()), "rb", buffering=0)
         await asyncio.get_running_loop().connect_read_pipe(
@@ -278,10 +278,11 @@ class _Link:
         finally:
             pipe.close()
 
-    async def _exited(self, process: SpawnProcess, timeout: float) -> None:
-        deadline = monotonic() + timeout
+    async def _exited(self, process: SpawnProcess, limit_s: float) -> None:
+        """Wait for the end of a process, which the kernel cannot announce to asyncio here."""
+        deadline = monotonic() + limit_s
         while process.is_alive() and monotonic() < deadline:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.005)  # noqa: ASYNC110 - there is no event to wait for
 
     def _describe_exit(self, process: SpawnProcess) -> str:
         code = process.exitcode

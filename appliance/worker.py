@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 from appliance.commands import Command, Ping, Shutdown
@@ -98,5 +99,4 @@ def _settle_in(context: WorkerContext) -> None:
     faulthandler.enable()
     with contextlib.suppress(OSError):
         # Not permitted below the present value without privileges; then the order stays as it is.
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write(str(context.oom_score_adj))
+        Path("/proc/self/oom_score_adj").write_text(str(context.oom_score_adj), encoding="ascii")

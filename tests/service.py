@@ -141,9 +141,7 @@ class Service:
 
 
 @contextmanager
-def service(
-    folder: Path, *arguments: str, env: dict[str, str] | None = None
-) -> Iterator[Service]:
+def service(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Service]:
     """Run Luna while the context lasts."""
     luna = Service(folder, dict(os.environ) if env is None else env, *arguments)
     try:

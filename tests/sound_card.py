@@ -69,8 +69,15 @@ class VirtualSoundCard:
         (self._folder / "pid").unlink(missing_ok=True)
         self._server = subprocess.Popen(
             [
-                "pulseaudio", "-n", f"--file={script}", "--daemonize=no", "--exit-idle-time=-1",
-                "--disallow-exit", "--use-pid-file=no", "--realtime=no", "--high-priority=no",
+                "pulseaudio",
+                "-n",
+                f"--file={script}",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "--disallow-exit",
+                "--use-pid-file=no",
+                "--realtime=no",
+                "--high-priority=no",
             ],
             env=self.env,
             stdout=subprocess.DEVNULL,
@@ -123,8 +130,14 @@ class VirtualSoundCard:
         """Record what Luna plays while the context lasts, as 16 kHz mono WAV."""
         recorder = subprocess.Popen(
             [
-                "parec", "--device=luna_speaker.monitor", "--file-format=wav", "--rate=16000",
-                "--channels=1", "--format=s16le", "--latency-msec=20", str(path),
+                "parec",
+                "--device=luna_speaker.monitor",
+                "--file-format=wav",
+                "--rate=16000",
+                "--channels=1",
+                "--format=s16le",
+                "--latency-msec=20",
+                str(path),
             ],
             env=self.env,
         )

@@ -206,7 +206,7 @@ def test_sigterm_in_the_middle_of_a_turn(short_path: Path) -> None:
         box.until_type("state_changed", state="speaking")
         assert box.stop() < 3.0
         assert box.process.returncode == 0
-    gone, alive = psutil.wait_procs(children, timeout=3)
+    _gone, alive = psutil.wait_procs(children, timeout=3)
     assert not alive
     assert shared_memory() == before
     assert not (short_path / "luna/control.sock").exists()
@@ -219,7 +219,7 @@ def test_kill_9_of_everything_leaves_no_process(short_path: Path) -> None:
         children = psutil.Process(box.process.pid).children(recursive=True)
         box.process.kill()
         box.process.wait(10)
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    _gone, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
     with service(short_path, "--fake") as box:
         box.until_ready()
@@ -282,8 +282,13 @@ def _odd_wav(path: Path, rate: int, channels: int, width: int, samples: np.ndarr
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        ("noise", 7), ("silence", 7), ("empty", 5), ("text", 5), ("ten_minutes", 7),
-        ("stereo_8_bit", 0), ("96_khz", 0),
+        ("noise", 7),
+        ("silence", 7),
+        ("empty", 5),
+        ("text", 5),
+        ("ten_minutes", 7),
+        ("stereo_8_bit", 0),
+        ("96_khz", 0),
     ],
 )
 def test_odd_sound_files(short_path: Path, kind: str, code: int) -> None:

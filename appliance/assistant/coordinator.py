@@ -149,7 +149,9 @@ class Coordinator:
                 self._workers.send(worker, command)
             case machine.BeginTurn(turn):
                 self._running[turn.id] = _Running(turn, TurnTimes(ring_overruns=-self._overruns()))
-                self._publish(TurnStarted(turn_id=turn.id, source=turn.source, request=turn.request))
+                self._publish(
+                    TurnStarted(turn_id=turn.id, source=turn.source, request=turn.request)
+                )
             case machine.BeginReply(turn):
                 self._begin_reply(turn)
             case machine.DropReply(turn_id, attempt):
@@ -264,9 +266,7 @@ class Coordinator:
         clause = reply.clauses[number - 1]
         self._workers.send(
             "tts",
-            Speak(
-                turn_id=reply.turn_id, clause=number, text=clause.text, language=reply.language
-            ),
+            Speak(turn_id=reply.turn_id, clause=number, text=clause.text, language=reply.language),
         )
 
     def _end_speech(self, reply: Reply) -> None:

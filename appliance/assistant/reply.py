@@ -64,12 +64,9 @@ class Reply:
         """Return the clauses that can be spoken now, as far as the reply is released."""
         if not self.released:
             return []
-        new = []
-        for text in self._waiting:
-            if speakable := for_speech(text):
-                new.append(self.add_clause(speakable, counts=True))
-        self._waiting = []
-        return new
+        texts, self._waiting = self._waiting, []
+        speakable = filter(None, map(for_speech, texts))
+        return [self.add_clause(text, counts=True) for text in speakable]
 
     def add_clause(self, text: str, *, counts: bool) -> Clause:
         """Append a clause of Luna's own, such as a filler."""
@@ -102,4 +99,4 @@ class Reply:
 
     def asks_something(self) -> bool:
         """Return whether the answer ends with a question, so that a reply is to be expected."""
-        return self.text.rstrip().rstrip("\"'”’)").endswith("?")
+        return self.text.rstrip().rstrip("\"')\u201d\u2019").endswith("?")

@@ -226,7 +226,7 @@ Action = (
 Step = tuple[Appliance, list[Action]]
 
 
-def step(appliance: Appliance, event: Event) -> Step:
+def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one case an event
     """Return the appliance after *event*, and what is to be done, in order."""
     match event:
         case WorkerChanged():
@@ -424,11 +424,16 @@ def _released(appliance: Appliance) -> Step:
     return appliance, [Send("listen", CloseMicrophone(turn_id=turn.id))]
 
 
+def _awaits(turn: Turn, event: Transcribed) -> bool:
+    """Return whether this is the transcript of the latest pause, and nothing was said since."""
+    return turn.attempt == event.attempt and turn.start >= 0 and turn.text is None
+
+
 def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
     if appliance.noise is not None and appliance.noise.id == event.turn_id:
         return _noise_transcribed(appliance, appliance.noise, event)
     turn = appliance.turn
-    if turn is None or turn.id != event.turn_id or turn.attempt != event.attempt:
+    if turn is None or turn.id != event.turn_id or not _awaits(turn, event):
         return appliance, []
     turn = replace(turn, text=event.text, language=event.language)
     actions: list[Action] = []
@@ -588,7 +593,7 @@ def _speech_started(appliance: Appliance, event: SpeechStarted) -> Step:
 
 
 def _noise_transcribed(appliance: Appliance, noise: Turn, event: Transcribed) -> Step:
-    if noise.attempt != event.attempt:
+    if not _awaits(noise, event):
         return appliance, []
     return _noise_judged(appliance, replace(noise, text=event.text, language=event.language))
 
@@ -630,8 +635,11 @@ def _go_on(appliance: Appliance) -> Step:
 
 
 _BACKCHANNELS = frozenset(
-    "uh huh|mm hmm|mhm|hmm|hm|mm|uh|um|ah|oh|yeah|yes|ok|okay|right|i see|"
-    "aham|ahã|uhum|hum|é|sim|tá|certo|isso|entendi".split("|")
+    (
+        *("uh huh", "mm hmm", "mhm", "hmm", "hm", "mm", "uh", "um", "ah", "oh", "yeah", "yes"),
+        *("ok", "okay", "right", "i see", "aham", "ahã", "uhum", "hum", "é", "sim", "tá"),
+        *("certo", "isso", "entendi"),
+    )
 )
 
 

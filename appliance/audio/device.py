@@ -23,8 +23,9 @@ Deliver = Callable[[bytes], None]
 Render = Callable[[npt.NDArray[np.int16]], int]
 Configure = Callable[["Format"], None]
 
-_LATENCY_S = 0.06
-"""Asked of PortAudio: three blocks. Less made a loaded machine drop sound."""
+_LATENCY_S = {"input": 0.2, "output": 0.06}
+"""Buffer asked of PortAudio. Captured blocks come every 20 ms whatever the buffer's length, and
+a long one is cheaper and forgives more; what lies in the speaker's buffer cannot be unsaid."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class PortAudioCard:
     def open_microphone(self, configure: Configure, deliver: Deliver) -> Format:
         prepared = False
 
-        def callback(data: Any, _frames: int, _time: Any, status: Any) -> None:
+        def callback(data: Any, _frames: int, _time: Any, _status: Any) -> None:
             nonlocal prepared
             if not prepared:
                 hurry()
@@ -95,7 +96,7 @@ class PortAudioCard:
         prepared = False
         channels = 1
 
-        def callback(data: Any, frames: int, _time: Any, status: Any) -> None:
+        def callback(data: Any, frames: int, _time: Any, _status: Any) -> None:
             nonlocal prepared
             if not prepared:
                 hurry()
@@ -132,7 +133,7 @@ class PortAudioCard:
                         channels=channels,
                         dtype="int16",
                         blocksize=rate * BLOCK_MS // 1000,
-                        latency=_LATENCY_S,
+                        latency=_LATENCY_S[kind],
                         callback=callback,
                     )
                     found = Format(info["name"], rate, channels)

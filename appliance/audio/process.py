@@ -340,4 +340,3 @@ class AudioWorker:
         self._speaker = None
         self._speaker_status = status
         self._channel.send(SpeakerChanged(status=status, device=name, detail=detail))
-

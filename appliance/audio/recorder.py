@@ -43,12 +43,13 @@ class Recorder:
         """Take interleaved int16 frames and write the blocks that become whole."""
         now = self.last_block = monotonic()
         samples = np.frombuffer(raw, np.int16)
+        if samples.any():
+            # Asked before the mean is taken, which rounds faint noise on one channel to zero.
+            self.last_signal = now
         if self._channels > 1:
             # The mean of all channels: with a microphone on one of them it is only quieter.
             frames = samples.reshape(-1, self._channels)
             samples = frames.mean(axis=1, dtype=np.float32).astype(np.int16)
-        if samples.any():
-            self.last_signal = now
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)  # type: ignore[attr-defined]
         self._write(samples)

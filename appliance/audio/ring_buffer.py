@@ -57,7 +57,7 @@ class EventFd:
             os.eventfd_write(self.fd, 1)
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait up to *timeout* seconds (None: for ever); return whether it was set, and clear it."""
+        """Wait up to *timeout* seconds (None: for ever); return whether it was set. Clears it."""
         if not self._poll.poll(None if timeout is None else timeout * 1000.0):
             return False
         with contextlib.suppress(BlockingIOError):
@@ -238,9 +238,7 @@ def _read_checked(segment: _Segment, number: int) -> tuple[tuple[int, ...], byte
 class CaptureReader:
     """One reader's place in the capture ring; counts what it lost."""
 
-    def __init__(
-        self, ring: CaptureRing, segment: _Segment, wakeup: EventFd, word: int
-    ) -> None:
+    def __init__(self, ring: CaptureRing, segment: _Segment, wakeup: EventFd, word: int) -> None:
         self._ring = ring
         self._segment = segment
         self._wakeup = wakeup

@@ -16,8 +16,8 @@ START_MARGIN = RATE * 200 // 1000
 """Sound kept before the first speech: the voice activity is sure only after soft consonants."""
 END_MARGIN = RATE * 100 // 1000
 """Sound kept after the last speech."""
-MIN_SPEECH_CHUNKS = 3
-"""96 ms; a click is shorter."""
+MIN_SPEECH_MS = 96
+"""Speech shorter than this is a click."""
 RESUME_CHUNKS = 2
 HYSTERESIS = 0.15
 """Speech that has begun goes on down to this much below the threshold (as Silero's own code)."""
@@ -36,6 +36,7 @@ class EndpointOptions:
     turn_threshold: float = 0.5
     max_utterance_s: float = 28.0
     wait_s: float = 6.0
+    min_speech_ms: int = MIN_SPEECH_MS
     held: bool = False
     ask_model: bool = True
 
@@ -110,9 +111,10 @@ class Endpointer:
         self._run_start = position
         self._speech_end = position
         self._silent_chunks = 0
-        self._paused = False
+        self._paused_end = -1
         self._probability = -1.0
         self._over = False
+        self._enough = _chunks(options.min_speech_ms)
         self._speculate = _chunks(min(options.speculate_ms, options.pause_ms))
         self._pause = _chunks(options.pause_ms)
         self._longest = _chunks(options.max_silence_ms)
@@ -127,6 +129,17 @@ class Endpointer:
     def over(self) -> bool:
         """The decision has fallen."""
         return self._over
+
+    @property
+    def _paused(self) -> bool:
+        return self._paused_end >= 0
+
+    def skip_to(self, position: int) -> None:
+        """Go on at *position*: the sound before it was lost."""
+        self._position = position
+        self._run = 0
+        if not self.speaking:
+            self._opened = position
 
     def feed(self, probability: float) -> list[Decision]:
         """Take the speech probability of the next 512 samples; return what follows from it."""
@@ -144,7 +157,7 @@ class Endpointer:
         return self._in_speech() if self.speaking else self._before_speech()
 
     def _before_speech(self) -> list[Decision]:
-        if self._run >= MIN_SPEECH_CHUNKS:
+        if self._run >= self._enough:
             self._start = max(self._opened, self._run_start - START_MARGIN)
             self._speech_end = self._position
             return [Started(self._run_start)]
@@ -159,11 +172,11 @@ class Endpointer:
         if self._run and (not self._paused or self._run >= RESUME_CHUNKS):
             if self._paused:
                 decisions.append(Resumed(self._run_start))
-            self._paused = False
+            self._paused_end = -1
             self._speech_end = self._position
             self._silent_chunks = 0
             self._probability = -1.0
-        elif not self._run or self._paused:
+        else:
             self._silent_chunks += 1
             decisions += self._in_silence()
         length = (self._position - self._start) / RATE
@@ -175,8 +188,8 @@ class Endpointer:
         decisions: list[Decision] = []
         silent = self._silent_chunks
         if silent == self._speculate:
-            self._paused = True
-            decisions.append(Paused(self._start, self._end()))
+            self._paused_end = self._end()
+            decisions.append(Paused(self._start, self._paused_end))
         if self._options.held:
             return decisions
         if self._options.ask_model and silent in self._ask_at:
@@ -191,6 +204,8 @@ class Endpointer:
         return self._decide()
 
     def _decide(self) -> list[Decision]:
+        if self._run:  # a click or the next word: one chunk more will tell
+            return []
         if self._silent_chunks >= self._longest:
             return [self._finish("silence")]
         sure = self._probability >= self._options.turn_threshold
@@ -209,6 +224,8 @@ class Endpointer:
 
     def _end(self) -> int:
         """Return the utterance's end: fixed once it paused, so that the transcript stays valid."""
+        if self._paused:
+            return self._paused_end
         return min(self._speech_end + END_MARGIN, self._position)
 
     def _finish(self, reason: str) -> Ended:

@@ -7,14 +7,16 @@ the wake word is loaded; the rest follows in the background.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, RingError
+from appliance.audio.ring_buffer import CAPTURE_BLOCK, CAPTURE_RATE, CaptureRing, RingError
 from appliance.clock import milliseconds_since, monotonic
 from appliance.commands import (
     Cancel,
@@ -42,8 +44,8 @@ from appliance.listen import endpoint
 from appliance.listen.endpoint import Ask, Decision, Endpointer, EndpointOptions
 from appliance.listen.turn_model import TurnModel
 from appliance.listen.vad import CHUNK, VoiceActivity
-from appliance.listen.wake_word import WakeWordModel
-from appliance.realtime import hurry
+from appliance.listen.wake_word import LATENCY_SAMPLES, WakeWordModel
+from appliance.realtime import BRIEF_PRIORITY, hurry
 from appliance.settings import ListenSettings
 from appliance.worker import WorkerContext, serve
 
@@ -52,6 +54,8 @@ IDLE_BLOCKS = 4
 LOOK_S = 0.5
 """Commands are looked for at least this often, also when no sound comes."""
 FOREVER_S = 1e9
+INTERRUPTION_MS = 250
+"""Shorter speech does not interrupt Luna."""
 JOIN_S = 1.0
 
 
@@ -70,9 +74,7 @@ def main(
         wake_word = build_wake_word() if build_wake_word else None
         worker = ListenWorker(channel, ring, settings, wake_word, build_vad, build_turn_model)
         detail = ", ".join(settings.wake_words) if wake_word else "no wake word"
-        channel.send(
-            Ready(worker=context.name, detail=detail, load_ms=milliseconds_since(began))
-        )
+        channel.send(Ready(worker=context.name, detail=detail, load_ms=milliseconds_since(began)))
         return worker
 
     serve(context, start)
@@ -109,11 +111,10 @@ class ListenWorker:
         self._asked_ms = 0.0
         self._wakes = 0
         self._closing = False
+        self._last_round = monotonic()
         self._threads = [
-            threading.Thread(target=self._read, name="reader", daemon=True),
-            threading.Thread(
-                target=self._judge, args=(build_vad, build_turn_model), name="judge", daemon=True
-            ),
+            self._thread("reader", self._read),
+            self._thread("judge", lambda: self._judge(build_vad, build_turn_model)),
         ]
         for thread in self._threads:
             thread.start()
@@ -122,7 +123,8 @@ class ListenWorker:
         self._orders.put(command)
 
     def busy_s(self) -> float:
-        return 0.0
+        still = monotonic() - self._last_round
+        return still if still > 2 * LOOK_S else 0.0
 
     def stats(self) -> dict[str, float]:
         return {
@@ -139,52 +141,79 @@ class ListenWorker:
         for thread in self._threads:
             thread.join(JOIN_S)
 
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Return a thread without which the worker is of no use: it fails together with it."""
+
+        def run() -> None:
+            try:
+                work()
+            except EOFError:
+                pass  # the main process is gone; the message loop ends the worker
+            except Exception as error:  # noqa: BLE001 - a deaf worker that lives on is never found
+                text = str(error) if isinstance(error, LunaError) else f"listening: {error!r}"
+                with contextlib.suppress(EOFError):
+                    self._send(Logged(level="error", worker="listen", text=text))
+                os._exit(getattr(error, "exit_code", 1))
+
+        return threading.Thread(target=run, name=name, daemon=True)
+
     # --- the reader ---
 
     def _read(self) -> None:
         hurry()
-        try:
-            while not self._closing:
-                self._take_orders()
-                self._take_answers()
-                self._reader.wait(LOOK_S, 1 if self._endpointer else IDLE_BLOCKS)
-                if not self._muted:
-                    self._take_sound()
-        except EOFError:
-            return  # the main process is gone; the message loop ends the worker
+        while not self._closing:
+            self._last_round = monotonic()
+            self._take_orders()
+            self._take_answers()
+            self._reader.wait(LOOK_S, 1 if self._endpointer else IDLE_BLOCKS)
+            if self._muted:
+                self._reader.seek(self._ring.position)
+            else:
+                self._take_sound()
 
     def _take_sound(self) -> None:
         """Process what is in the ring now, one block at a time while a turn is open."""
         while self._reader.depth:
             if self._endpointer is not None and not self._vad_loaded.wait(LOOK_S):
                 return  # what is captured meanwhile waits in the ring
-            blocks: list[bytes] = []
-            while len(blocks) < IDLE_BLOCKS and (block := self._reader.read()) is not None:
-                blocks.append(block)
-            self._report_overruns()
+            audio = self._take_blocks()
             if self._endpointer is not None:
-                self._follow_speech(b"".join(blocks))
+                self._follow_speech(audio)
             else:
-                self._search_wake_word(b"".join(blocks))
+                self._search_wake_word(audio)
             if not self._orders.empty() or not self._answers.empty():
                 return
 
-    def _report_overruns(self) -> None:
-        if lost := self._reader.overruns - self._reported_overruns:
-            self._reported_overruns += lost
-            self._chunk = b""
-            if self._wake_word is not None:
-                self._wake_word.reset()
-            self._send(CaptureDropped(blocks=lost, where="listen"))
+    def _take_blocks(self) -> bytes:
+        """Return the next few blocks, without a gap among them."""
+        blocks: list[bytes] = []
+        while len(blocks) < IDLE_BLOCKS and (block := self._reader.read()) is not None:
+            if lost := self._reader.overruns - self._reported_overruns:
+                self._reported_overruns += lost
+                blocks.clear()
+                self._skip_to(self._reader.position - CAPTURE_BLOCK)
+                self._send(CaptureDropped(blocks=lost, where="listen"))
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def _skip_to(self, position: int) -> None:
+        """Go on after a gap in the sound."""
+        self._chunk = b""
+        if self._wake_word is not None:
+            self._wake_word.reset()
+        if self._endpointer is not None:
+            self._endpointer.skip_to(position)
 
     def _search_wake_word(self, audio: bytes) -> None:
-        if self._wake_word is None or not audio:
+        if self._wake_word is None:
             return
-        if found := self._wake_word.process(audio):
-            self._wakes += 1
-            self._send(
-                WakeHeard(phrase=found.phrase, score=found.score, position=self._reader.position)
-            )
+        position = self._reader.position - len(audio) // 2
+        for start in range(0, len(audio), 2 * CAPTURE_BLOCK):
+            position += CAPTURE_BLOCK
+            if found := self._wake_word.process(audio[start : start + 2 * CAPTURE_BLOCK]):
+                self._wakes += 1
+                end = max(0, position - LATENCY_SAMPLES)
+                self._send(WakeHeard(phrase=found.phrase, score=found.score, position=end))
 
     def _follow_speech(self, audio: bytes) -> None:
         self._chunk += audio
@@ -198,11 +227,14 @@ class ListenWorker:
     def _take_orders(self) -> None:
         while not self._orders.empty():
             match self._orders.get():
+                case OpenMicrophone() as order if self._muted:
+                    self._send(NothingHeard(turn_id=order.turn_id))
                 case OpenMicrophone() as order:
                     self._open(order.turn_id, order.position, self._options(order))
-                case WatchForSpeech() as order:
-                    # Waits as long as Luna speaks; what is heard must be more than a click.
+                case WatchForSpeech() as order if not self._muted:
+                    # Waits as long as Luna speaks; what is heard must be more than a cough.
                     options = self._options(OpenMicrophone(turn_id=0, wait_s=FOREVER_S))
+                    options = replace(options, min_speech_ms=INTERRUPTION_MS)
                     self._open(order.turn_id, order.position, options)
                 case CloseMicrophone() as order if order.turn_id == self._turn_id:
                     if self._endpointer is not None:
@@ -228,8 +260,8 @@ class ListenWorker:
         )
 
     def _open(self, turn_id: int, position: int, options: EndpointOptions) -> None:
-        if position >= 0:
-            self._reader.seek(position)
+        if position >= 0:  # rounded up to a block, so that no wake word is in it
+            self._reader.seek(position + CAPTURE_BLOCK - 1)
         self._turn_id = turn_id
         self._endpointer = Endpointer(self._reader.position, options)
         self._chunk = b""
@@ -244,10 +276,10 @@ class ListenWorker:
             self._wake_word.reset()
 
     def _mute(self, muted: bool) -> None:
-        self._muted = muted
-        if muted:
+        if muted != self._muted:
+            self._muted = muted
             self._close()
-        self._reader.seek(self._ring.position)
+            self._reader.seek(self._ring.position)
 
     # --- what the endpointer decides ---
 
@@ -292,12 +324,7 @@ class ListenWorker:
         build_vad: Callable[[], VoiceActivity],
         build_turn_model: Callable[[], TurnModel] | None,
     ) -> None:
-        try:
-            self._vad = build_vad()
-        except LunaError as error:
-            # Without it no turn would ever end: better a worker that fails where all can see it.
-            self._send(Logged(level="error", worker="listen", text=str(error)))
-            os._exit(error.exit_code)
+        self._vad = build_vad()  # without it no turn would ever end
         self._vad_loaded.set()
         try:
             if build_turn_model is not None and self._settings.smart_turn:
@@ -310,6 +337,7 @@ class ListenWorker:
                     text=f"{error}; until then turns end after {self._settings.max_silence_ms} ms",
                 )
             )
+        hurry(BRIEF_PRIORITY)  # speech recognition begins at the same moment and takes all cores
         while (question := self._questions.get()) is not None:
             turn_id, asked = question
             if self._turn_model is None or not self._questions.empty():
@@ -328,4 +356,3 @@ class ListenWorker:
 
     def _send(self, event: Event) -> None:
         self._channel.send(event)
-

@@ -21,6 +21,7 @@ WINDOW_S = 8
 _FFT = 400
 _HOP = 160
 _MELS = 80
+_MEL_OF_1_KHZ = 15.0
 
 Samples = npt.NDArray[np.int16]
 Floats = npt.NDArray[np.float32]
@@ -59,12 +60,12 @@ class SmartTurn:
 
     def probability(self, samples: Samples) -> float:
         """See :meth:`TurnModel.probability`."""
-        features = log_mel(_last_window(samples))
+        features = log_mel(last_window(samples))
         outputs = self._session.run(None, {"input_features": features[np.newaxis]})
         return float(outputs[0].ravel()[0])
 
 
-def _last_window(samples: Samples) -> Floats:
+def last_window(samples: Samples) -> Floats:
     """Return the last 8 s as float32, zeros in front, with zero mean and unit variance."""
     wave = samples[-WINDOW_S * RATE :].astype(np.float32) / 32768.0
     wave = np.pad(wave, (WINDOW_S * RATE - len(wave), 0))
@@ -86,12 +87,13 @@ def log_mel(wave: Floats) -> Floats:
 
 def _hertz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Slaney's mel scale backwards: linear up to 1 kHz (15 mel), logarithmic above."""
-    return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * 6.4 ** ((mel - 15.0) / 27.0))
+    linear, logarithmic = mel * 200.0 / 3.0, 1000.0 * 6.4 ** ((mel - _MEL_OF_1_KHZ) / 27.0)
+    return np.where(mel < _MEL_OF_1_KHZ, linear, logarithmic)
 
 
 def _mel_filters() -> Floats:
     """Return the (80, 201) matrix of triangular filters of equal area, 0 to 8 kHz."""
-    top = 15.0 + 27.0 * np.log(RATE / 2 / 1000.0) / np.log(6.4)
+    top = _MEL_OF_1_KHZ + 27.0 * np.log(RATE / 2 / 1000.0) / np.log(6.4)
     corners = _hertz(np.linspace(0.0, top, _MELS + 2))
     bins = np.linspace(0.0, RATE / 2, _FFT // 2 + 1)
     rising = (bins - corners[:-2, None]) / np.diff(corners)[:-1, None]

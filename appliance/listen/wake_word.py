@@ -9,7 +9,11 @@ from typing import Protocol
 from appliance.errors import ConfigError
 
 REFRACTORY_SAMPLES = 16_000
-"""After a detection nothing is detected for a second: the model's average is still high."""
+"""After a detection nothing is detected for a second: it would be the same word."""
+
+LATENCY_SAMPLES = 960
+"""The models are sure 35 to 240 ms after the word's end (synthesised speech, four words). The end
+is reckoned 60 ms before that: rather a little of the word than less of a question said with it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class MicroWakeWords:
                 if score is not None and score > limit and not self._deaf_samples:
                     found = Detection(model.id, float(score))
                     self._deaf_samples = REFRACTORY_SAMPLES
+                    model.reset()  # its probability can stay high for more than a second
         return found
 
     def reset(self) -> None:

@@ -30,6 +30,7 @@ _NOISE = ((NO_SPEECH, -0.7), (0.45, -1.2))
 """Pairs of no-speech probability and confidence; beyond both it is noise, whatever the text."""
 _BABBLE = -1.5
 """Confidence below which no text is worth an answer."""
+_SENTENCE_WORDS = 4
 _WORDS_PER_SECOND = 5.0
 """Nobody speaks so fast in a command, while a decoder that repeats itself does."""
 
@@ -87,10 +88,10 @@ def compression_ratio(text: str) -> float:
 
 
 def repeats(text: str) -> bool:
-    """Return whether a word comes six times in a row, or a longer phrase three times."""
+    """Return whether a word comes six times in a row, a phrase three, or a sentence two times."""
     words = normalise(text).split()
-    for n in range(1, len(words) // 3 + 1):
-        wanted = 6 if n == 1 else 3
+    for n in range(1, len(words) // 2 + 1):
+        wanted = 6 if n == 1 else 3 if n < _SENTENCE_WORDS else 2
         run = 0
         for i in range(n, len(words)):
             run = run + 1 if words[i] == words[i - n] else 0

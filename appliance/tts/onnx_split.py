@@ -1,15 +1,15 @@
-"""Cut a Piper voice in two, so that its sound can be made piece by piece.
+"""Cut a Piper voice in three, so that its sound can be made piece by piece.
 
-A Piper voice is VITS (Kim et al. 2021, arXiv:2106.06103): text encoder, durations and flow turn
-phonemes into a latent sequence; a HiFi-GAN decoder turns that into samples. Two thirds of the
-time goes into the decoder, and it is a stack of convolutions: a piece of the latent sequence
-with a little context on both sides gives exactly the samples that the whole would have given.
-The published files hold both halves as one graph, so they are separated here when a voice is
-loaded.
+A Piper voice is VITS (Kim et al. 2021, arXiv:2106.06103). Its front (text encoder, durations)
+turns phonemes into a sequence of frames, which must happen at once for a whole sentence; a flow
+and a HiFi-GAN decoder turn frames into samples, and that takes most of the time. Both are stacks
+of convolutions: a piece of the frames with a little context on both sides gives exactly the
+samples that the whole would have given. The published files hold all of it as one graph, so it
+is taken apart here when a voice is loaded.
 
 An ONNX file is a protobuf message (onnx.proto: ModelProto.graph = 7; GraphProto.node = 1,
-initializer = 5, input = 11, output = 12; NodeProto.input = 1, output = 2). Separating means to
-copy the right fields and to name a new input and output, which needs no protobuf library.
+initializer = 5, input = 11, output = 12; NodeProto.input = 1, output = 2). Taking it apart means
+to copy the right fields and to name new inputs and outputs, which needs no protobuf library.
 """
 
 from __future__ import annotations
@@ -20,19 +20,26 @@ from dataclasses import dataclass
 _GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 7, 1, 5, 11, 12, 13
 _LOW_BITS, _MORE = 127, 128
 """Of a byte of a varint: its seven bits of value, and the mark that another byte follows."""
-_DECODER_WEIGHT = "dec.conv_pre.weight"
-"""Weight of the decoder's first convolution; what this convolves is the latent sequence."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a voice: an ONNX model, and the values by which it meets the others."""
+
+    model: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class SplitVoice:
-    """Two ONNX models that replace one."""
+    """Three models that replace one; what they hand on has its frames on the last axis."""
 
-    encoder: bytes
-    """Inputs as the voice; its output is :attr:`latent`, shape (1, channels, frames)."""
-    decoder: bytes
-    """Input :attr:`latent` (and ``sid`` where there are several speakers); output as the voice."""
-    latent: str
+    front: Stage
+    """Inputs as the voice; outputs are those inputs of the others that need the whole text."""
+    flow: Stage
+    decoder: Stage
+    """Its output is that of the voice."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class _Node:
 
 
 def split(model: bytes) -> SplitVoice | None:
-    """Return the two halves of *model*, or None when it is not built as expected.
+    """Return the parts of *model*, or None when it is not built as expected.
 
     Raises:
         ValueError, IndexError: *model* is not an ONNX file.
@@ -56,52 +63,77 @@ def split(model: bytes) -> SplitVoice | None:
         if number == _NODE
     ]
     inputs = {_names(value, 1)[0] for number, value, _ in graph if number == _INPUT}
-    outputs = [_names(value, 1)[0] for number, value, _ in graph if number == _OUTPUT]
-    latent = next((n.inputs[0] for n in nodes if _DECODER_WEIGHT in n.inputs), None)
-    if latent is None:
+    result = [_names(value, 1)[0] for number, value, _ in graph if number == _OUTPUT][:1]
+    decoder = _downstream(nodes, "dec.")
+    flow = _downstream(nodes, "flow.") - decoder
+    late_inputs = {name for i in decoder | flow for name in nodes[i].inputs} & inputs
+    if not decoder or not flow or late_inputs:
         return None
-    front = _needed(nodes, [latent], stop="")
-    back = _needed(nodes, outputs[:1], stop=latent)
-    back_inputs = inputs & {name for i in back for name in nodes[i].inputs}
-    if not back_inputs <= {"sid"}:
-        return None  # the decoder looks at the text as well: it cannot work on pieces
+    into_flow, into_decoder = _crossing(nodes, flow), _crossing(nodes, decoder)
+    from_flow = [n for n in into_decoder if any(n in nodes[i].outputs for i in flow)]
+    from_front = sorted({*into_flow, *into_decoder} - {*from_flow})
+    front = _upstream(nodes, from_front)
     rest = b"".join(bytes(raw) for number, _, raw in top if number != _GRAPH)
-    value = _value_info(latent)
-    encoder = _graph(graph, front, nodes, drop=outputs) + _message(_OUTPUT, value)
-    decoder = _message(_INPUT, value) + _graph(graph, back, nodes, drop=outputs[1:])
-    return SplitVoice(rest + _message(_GRAPH, encoder), rest + _message(_GRAPH, decoder), latent)
+
+    def stage(part: set[int], ins: list[str], outs: list[str]) -> Stage:
+        fields = _part_of_graph(graph, part, nodes)
+        fields += b"".join(_message(_INPUT, _value_info(name)) for name in ins)
+        fields += b"".join(_message(_OUTPUT, _value_info(name)) for name in outs)
+        return Stage(rest + _message(_GRAPH, fields), tuple(ins), tuple(outs))
+
+    return SplitVoice(
+        stage(front, [], from_front),
+        stage(flow, into_flow, from_flow),
+        stage(decoder, into_decoder, result),
+    )
 
 
-def _needed(nodes: list[_Node], wanted: Iterable[str], stop: str) -> set[int]:
-    """Return the indices of the nodes that *wanted* depends on, not looking beyond *stop*."""
+def _downstream(nodes: list[_Node], prefix: str) -> set[int]:
+    """Return the nodes that use a weight whose name begins with *prefix*, and all after them.
+
+    ONNX lists the nodes in an order in which each comes after those that it depends on.
+    """
+    found: set[int] = set()
+    values: set[str] = set()
+    for i, node in enumerate(nodes):
+        if any(name in values or name.startswith(prefix) for name in node.inputs):
+            found.add(i)
+            values.update(node.outputs)
+    return found
+
+
+def _upstream(nodes: list[_Node], wanted: Iterable[str]) -> set[int]:
+    """Return the nodes that *wanted* values depend on."""
     maker = {name: i for i, node in enumerate(nodes) for name in node.outputs}
     needed: set[int] = set()
     todo = list(wanted)
     while todo:
         name = todo.pop()
-        if name != stop and name in maker and maker[name] not in needed:
+        if name in maker and maker[name] not in needed:
             needed.add(maker[name])
             todo.extend(nodes[maker[name]].inputs)
     return needed
 
 
-def _graph(
-    graph: list[tuple[int, memoryview, memoryview]],
-    needed: set[int],
-    nodes: list[_Node],
-    drop: list[str],
+def _crossing(nodes: list[_Node], part: set[int]) -> list[str]:
+    """Return the values that *part* uses and other nodes make."""
+    others = {name for i, node in enumerate(nodes) if i not in part for name in node.outputs}
+    return sorted({name for i in part for name in nodes[i].inputs} & others)
+
+
+def _part_of_graph(
+    graph: list[tuple[int, memoryview, memoryview]], part: set[int], nodes: list[_Node]
 ) -> bytes:
-    """Return the fields of *graph* with only the *needed* nodes and what those use."""
-    used = {name for i in needed for name in nodes[i].inputs}
-    keep = {id(nodes[i].raw) for i in needed}
+    """Return the fields of *graph* with only the nodes of *part*, what they use, no outputs."""
+    used = {name for i in part for name in nodes[i].inputs}
+    keep = {id(nodes[i].raw) for i in part}
     parts: list[memoryview] = []
     for number, value, raw in graph:
         if (
-            (number == _NODE and id(raw) not in keep)
+            number in {_OUTPUT, _VALUE_INFO}  # the latter: shapes, which are optional
+            or (number == _NODE and id(raw) not in keep)
             or (number == _INITIALIZER and _names(value, 8)[0] not in used)
             or (number == _INPUT and _names(value, 1)[0] not in used)
-            or (number == _OUTPUT and _names(value, 1)[0] in drop)
-            or number == _VALUE_INFO  # shapes of intermediate values: optional, and many
         ):
             continue
         parts.append(raw)

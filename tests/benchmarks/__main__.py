@@ -45,7 +45,9 @@ TARGETS = (
     Target("ring", "p99_ratio_busy", "the same with both cores busy", 0.25),
     Target("ring", "lost_or_corrupt", "lost or corrupt blocks", 0),
     Target("service", "listening_s", "service start to listening (s)", 1.0),
-    Target("service", "idle_cpu_percent", "audio and listen processes when idle (% of a core)", 2.0),
+    Target(
+        "service", "idle_cpu_percent", "audio and listen processes when idle (% of a core)", 2.0
+    ),
 )
 
 

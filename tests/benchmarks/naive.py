@@ -88,4 +88,3 @@ class NaivePipeline:
             (spoken - written) * 1000,
             answer,
         )
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 SILENCE_S = 0.7
 RATE = 16_000
 

@@ -66,6 +66,7 @@ class Speaker(threading.Thread):
         super().__init__(daemon=True)
         self._ring = ring
         self.gaps = 0
+        self.gap_ms = 0.0
         self.ended = threading.Semaphore(0)
         self.stopping = False
 
@@ -80,8 +81,10 @@ class Speaker(threading.Thread):
             block = self._ring.read()
             if block is None:
                 self.gaps += in_turn
-                if in_turn and self._ring.wait_data(0.1):
-                    due = time.monotonic()
+                while in_turn and not self.stopping and not self._ring.wait_data(0.1):
+                    pass
+                self.gap_ms += (time.monotonic() - due) * 1000
+                due = time.monotonic()
                 continue
             in_turn = not block.end
             if block.end:
@@ -156,6 +159,7 @@ def run(quick: bool) -> dict[str, float]:
         "first_audio_p95_ratio": statistics.quantiles(first, n=20)[-1]
         / statistics.quantiles(whole, n=20)[-1],
         "gaps": speaker.gaps,
+        "gap_ms": speaker.gap_ms,
         "block_ms": BLOCK_MS,
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance import engines
-from appliance.app import App, Plan
+from appliance.app import App
 from appliance.audio.ring_buffer import CAPTURE_BLOCK, CAPTURE_RATE
 from appliance.clock import monotonic
 from appliance.events import ButtonPressed, TurnEnded, UtteranceEnded
@@ -98,8 +98,11 @@ async def _run(questions: tuple[str, ...]) -> dict[str, float]:
                 other = await asyncio.to_thread(naive.turn, samples, speech_end)
                 row |= {f"naive_{key}": v for key, v in vars(other).items() if key != "answer"}
                 rows.append(row)
-                print(f"{question:55} {row['first_audio_ms']:6.0f} {other.first_audio_ms:6.0f}",
-                      file=sys.stderr, flush=True)
+                print(
+                    f"{question:55} {row['first_audio_ms']:6.0f} {other.first_audio_ms:6.0f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
     return _summary(rows)
 
 
@@ -152,4 +155,3 @@ def _summary(rows: list[dict[str, float]]) -> dict[str, float]:
     result["median_ratio"] = result["first_audio_ms_median"] / result["naive_first_audio_ms_median"]
     result["p95_ratio"] = result["first_audio_ms_p95"] / result["naive_first_audio_ms_p95"]
     return result
-

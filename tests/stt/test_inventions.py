@@ -76,6 +76,8 @@ def test_repeats_needs_a_run() -> None:
     assert repeats("go go go go go go")
     assert not repeats("go go go go go")
     assert repeats("turn it up turn it up turn it up")
+    assert repeats("What time is it? What time is it?")
+    assert not repeats("turn it up, turn it up")
     assert not repeats("turn it up and then turn it up and turn it down")
     assert not repeats("")
 

@@ -1,0 +1,276 @@
+"""The coordinator with recorded workers: what is said, kept and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from appliance.assistant.coordinator import MAX_WAITING, Coordinator
+from appliance.assistant.state_machine import Options
+from appliance.commands import Command, EndSpeech, Generate, Speak
+from appliance.errors import ServiceError
+from appliance.events import (
+    ButtonPressed,
+    ClauseSynthesised,
+    Complete,
+    Content,
+    Event,
+    GenerationFinished,
+    Heard,
+    PlaybackFinished,
+    PlaybackStarted,
+    SayRequested,
+    SpeechResumed,
+    SpeechStarted,
+    StateChanged,
+    TextAsked,
+    TimerFired,
+    TokensGenerated,
+    Transcribed,
+    TurnEnded,
+    UtteranceEnded,
+    UtterancePaused,
+    WorkerChanged,
+)
+
+
+class Box:
+    """A coordinator, what it sent, and what it published."""
+
+    def __init__(self, **options: Any) -> None:
+        self.sent: list[tuple[str, Command]] = []
+        self.published: list[Event] = []
+        self.coordinator = Coordinator(
+            workers=self,
+            publish=self.published.append,
+            options=Options(follow_up_s=options.pop("follow_up_s", 0.0), **options),
+            phrase=lambda key, language: f"<{key}:{language}>",
+            system_prompt=lambda language: f"You are Luna ({language}).",
+            overruns=lambda: 0.0,
+            max_tokens=50,
+            temperature=0.0,
+            language="en",
+        )
+        self.feed(
+            *(WorkerChanged(worker=w, status="ready", detail=f"the {w}") for w in
+              ("audio", "listen", "stt", "tts", "llm"))
+        )
+
+    def send(self, worker: str, command: Command) -> bool:
+        self.sent.append((worker, command))
+        return True
+
+    def feed(self, *events: Event) -> None:
+        for event in events:
+            self.coordinator.handle(event)
+
+    def commands(self, kind: type[Command]) -> list[Any]:
+        return [command for _, command in self.sent if isinstance(command, kind)]
+
+    def events(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.published if isinstance(event, kind)]
+
+    def ask(self, turn: int = 1, text: str = "What is the capital of France?") -> None:
+        """A spoken question, up to the certain end of speech."""
+        self.feed(
+            ButtonPressed(),
+            SpeechStarted(turn_id=turn, position=0),
+            UtterancePaused(turn_id=turn, start=0, end=900),
+            Transcribed(turn_id=turn, attempt=1, start=0, end=900, text=text, language="en"),
+        )
+
+    def end_speech(self, turn: int = 1) -> None:
+        self.feed(UtteranceEnded(turn_id=turn, start=0, end=900, reason="complete"))
+
+    def write(self, text: str, turn: int = 1, attempt: int = 1) -> None:
+        self.feed(TokensGenerated(turn_id=turn, attempt=attempt, text=text))
+
+    def finish(self, turn: int = 1, attempt: int = 1, reason: str = "stop") -> None:
+        self.feed(GenerationFinished(turn_id=turn, attempt=attempt, reason=reason, detail="Oh."))
+
+
+@pytest.fixture
+async def box() -> Box:
+    return Box()
+
+
+async def test_nothing_is_heard_or_shown_before_the_turn_is_certain(box: Box) -> None:
+    box.ask()
+    assert len(box.commands(Generate)) == 1
+    box.write("The capital of France is Paris.")
+    assert not box.commands(Speak)
+    assert not box.events(Content)
+    assert not box.events(Heard)
+    box.end_speech()
+    box.finish()
+    assert [c.text for c in box.commands(Speak)] == ["The capital of France is Paris."]
+    assert [c.text for c in box.events(Content)] == ["The capital of France is Paris."]
+    assert box.events(Heard)[0].text == "What is the capital of France?"
+
+
+async def test_a_wrong_speculation_leaves_no_trace(box: Box) -> None:
+    box.ask(text="What is")
+    box.write("What is what?")
+    box.feed(SpeechResumed(turn_id=1, position=1000))
+    box.write("late")
+    box.feed(
+        UtterancePaused(turn_id=1, start=0, end=1900),
+        Transcribed(turn_id=1, attempt=2, start=0, end=1900, text="What is two?", language="en"),
+        UtteranceEnded(turn_id=1, start=0, end=1900, reason="complete"),
+    )
+    box.write("A number, I think.", attempt=2)
+    box.finish(attempt=2)
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    ended = box.events(TurnEnded)[0]
+    assert (ended.question, ended.answer) == ("What is two?", "A number, I think.")
+    roles = [m["content"] for m in box.coordinator.history.messages("s")]
+    assert roles == ["s", "What is two?", "A number, I think."]
+
+
+async def test_the_next_prompt_holds_the_conversation(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.write("Paris.")
+    box.finish()
+    assert box.commands(EndSpeech)
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(Complete)[0].text == "Paris."
+    box.ask(turn=2, text="And of Spain?")
+    contents = [m["content"] for m in box.commands(Generate)[-1].messages]
+    assert contents == [
+        "You are Luna (en).", "What is the capital of France?", "Paris.", "And of Spain?"
+    ]
+
+
+async def test_after_barge_in_only_what_was_heard_is_kept(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.write("The capital of France is Paris. It lies on the river Seine, in the north.")
+    box.finish()
+    first = box.commands(Speak)[0]
+    box.feed(
+        ClauseSynthesised(
+            turn_id=1, clause=1, samples=32_000, rate=16_000, duration_ms=1, first_audio_at=1
+        ),
+        PlaybackStarted(turn_id=1),
+        ButtonPressed(),
+        PlaybackFinished(turn_id=1, cut=True, clause=1, clause_samples=16_000, rate=16_000),
+    )
+    ended = box.events(TurnEnded)[0]
+    assert ended.outcome == "interrupted"
+    assert ended.answer
+    assert first.text.startswith(ended.answer)
+    assert len(ended.answer) < len(first.text)
+    kept = box.coordinator.history.messages("s")[-1]["content"]
+    assert kept.startswith(ended.answer)
+    assert "river" not in kept
+
+
+async def test_owed_clauses_are_repeated_for_a_new_voice(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.write("This is the first sentence. And this is the second sentence, which is long.")
+    box.finish()
+    clauses = box.commands(Speak)
+    assert len(clauses) >= 2
+    box.feed(
+        ClauseSynthesised(
+            turn_id=1, clause=1, samples=100, rate=16_000, duration_ms=1, first_audio_at=1
+        )
+    )
+    box.sent.clear()
+    box.feed(
+        WorkerChanged(worker="tts", status="failed"), WorkerChanged(worker="tts", status="ready")
+    )
+    assert [c.clause for c in box.commands(Speak)] == [c.clause for c in clauses[1:]]
+    assert len(box.commands(EndSpeech)) == 1
+
+
+async def test_model_lost_before_it_spoke_starts_again_and_after_it_apologises(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    lost = WorkerChanged(worker="llm", status="failed"), WorkerChanged(worker="llm", status="ready")
+    box.feed(*lost)
+    assert len(box.commands(Generate)) == 2
+    box.write("The capital of France is Paris. And")
+    assert box.commands(Speak)
+    box.feed(*lost)
+    assert len(box.commands(Generate)) == 2
+    assert box.commands(Speak)[-1].text == "<speech.failed:en>"
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(TurnEnded)[0].outcome == "failed"
+    assert len(box.coordinator.history.messages("s")) == 1
+
+
+async def test_failed_generation_is_said(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.finish(reason="failed")
+    assert box.commands(Speak)[-1].text == "<speech.failed:en>"
+
+
+async def test_empty_answer_is_said(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.finish()
+    assert box.commands(Speak)[-1].text == "<speech.no_answer:en>"
+
+
+async def test_filler_is_spoken_and_not_kept(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.feed(TimerFired(name="filler", turn_id=1))
+    assert box.commands(Speak)[-1].text == "<speech.one_moment:en>"
+    box.write("Paris.")
+    box.finish()
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(TurnEnded)[0].answer == "Paris."
+
+
+async def test_an_answer_that_asks_opens_the_microphone() -> None:
+    box = Box(follow_up_s=5.0)
+    box.ask()
+    box.end_speech()
+    box.write("Which one do you mean?")
+    box.finish()
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    states = [e.state for e in box.events(StateChanged)]
+    assert states[-1] == "listening"
+
+
+async def test_written_questions_wait_their_turn(box: Box) -> None:
+    box.ask()
+    box.coordinator.request(TextAsked(text="One?", request="a"))
+    assert len(box.commands(Generate)) == 1
+    for _ in range(MAX_WAITING - 1):
+        box.coordinator.request(SayRequested(text="Hello."))
+    with pytest.raises(ServiceError, match="busy"):
+        box.coordinator.request(TextAsked(text="Too many?"))
+    box.end_speech()
+    box.write("Paris.")
+    box.finish()
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.commands(Generate)[-1].messages[-1]["content"] == "One?"
+
+
+async def test_timings(box: Box) -> None:
+    box.ask()
+    await asyncio.sleep(0.02)
+    box.feed(
+        UtteranceEnded(turn_id=1, start=0, end=900, reason="complete", silence_ms=15.0)
+    )
+    box.write("Paris.")
+    box.finish()
+    now = asyncio.get_running_loop().time()
+    box.feed(
+        ClauseSynthesised(
+            turn_id=1, clause=1, samples=10, rate=16_000, duration_ms=1, first_audio_at=now + 0.1
+        ),
+        PlaybackStarted(turn_id=1),
+        PlaybackFinished(turn_id=1, cut=False),
+    )
+    timings = box.events(TurnEnded)[0].timings
+    assert timings["endpoint_ms"] == pytest.approx(15.0, abs=0.2)
+    assert timings["first_audio_ms"] > timings["first_token_ms"] > 0

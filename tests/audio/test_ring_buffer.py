@@ -1,0 +1,232 @@
+"""The rings against models, against corruption, and between real processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import struct
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.audio.ring_buffer import (
+    CAPTURE_BLOCK,
+    CaptureRing,
+    PlaybackRing,
+    RingError,
+)
+from tests.service import shared_memory
+
+BYTES = CAPTURE_BLOCK * 2
+SECONDS = 1.0
+
+
+def block(number: int) -> bytes:
+    """A block that tells its number."""
+    return struct.pack("<Q", number) * (BYTES // 8)
+
+
+def number_of(data: bytes) -> int:
+    """The number of a block, after checking that all of it belongs to it."""
+    assert data == data[:8] * (BYTES // 8)
+    return int(struct.unpack("<Q", data[:8])[0])
+
+
+@pytest.fixture
+def ring():
+    made = CaptureRing(SECONDS, readers=("listen", "other"))
+    yield made
+    made.close()
+
+
+def test_every_fill_level_against_a_deque(ring: CaptureRing) -> None:
+    for fill in range(ring.slots * 2):
+        model: deque[int] = deque(maxlen=ring.slots)
+        reader = ring.reader("listen")
+        first = ring.blocks_written
+        for number in range(first, first + fill):
+            ring.write(block(number))
+            model.append(number)
+        got = [number_of(data) for data in iter(reader.read, None)]
+        if fill <= ring.slots:
+            assert got == list(model)
+            assert reader.overruns == 0
+        else:
+            # The oldest are gone, and they are counted; what is left is the end of the model.
+            assert got == list(model)[-len(got) :]
+            assert reader.overruns + len(got) == fill
+            assert len(got) >= ring.slots - 10
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.integers(1, 120)),
+            st.tuples(st.just("read"), st.integers(1, 120)),
+            st.tuples(st.just("seek"), st.integers(0, 300)),
+        ),
+        max_size=40,
+    )
+)
+def test_any_sequence_gives_blocks_in_order(steps: list[tuple[str, int]]) -> None:
+    ring = CaptureRing(SECONDS)
+    try:
+        reader = ring.reader("listen")
+        last = -1
+        for kind, amount in steps:
+            if kind == "write":
+                for _ in range(amount):
+                    ring.write(block(ring.blocks_written))
+            elif kind == "seek":
+                reader.seek(amount * CAPTURE_BLOCK)
+                last = -1
+            else:
+                for _ in range(amount):
+                    data = reader.read()
+                    if data is None:
+                        break
+                    assert number_of(data) > last
+                    last = number_of(data)
+            assert 0 <= reader.position <= ring.position
+    finally:
+        ring.close()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 90), st.integers(0, 30_000), st.integers(0, 5_000))
+def test_ranges(blocks: int, start: int, length: int) -> None:
+    ring = CaptureRing(SECONDS)
+    try:
+        stream = np.arange(blocks * CAPTURE_BLOCK, dtype=np.int64).astype(np.int16)
+        for i in range(blocks):
+            ring.write(stream[i * CAPTURE_BLOCK : (i + 1) * CAPTURE_BLOCK].tobytes())
+        try:
+            samples = ring.read_range(start, start + length)
+        except RingError:
+            oldest = (ring.blocks_written - ring.slots) * CAPTURE_BLOCK
+            assert start + length > ring.position or start < oldest
+        else:
+            assert np.array_equal(samples, stream[start : start + length])
+    finally:
+        ring.close()
+
+
+def test_wrong_sizes_and_ranges(ring: CaptureRing) -> None:
+    with pytest.raises(ValueError, match="640 bytes"):
+        ring.write(b"short")
+    with pytest.raises(RingError, match="not captured yet"):
+        ring.read_range(0, 10)
+    with pytest.raises(RingError, match="no such range"):
+        ring.read_range(5, 4)
+    for number in range(ring.slots + 20):
+        ring.write(block(number))
+    with pytest.raises(RingError, match="overwritten"):
+        ring.read_range(0, 100)
+
+
+def test_corrupt_block_is_never_delivered(ring: CaptureRing) -> None:
+    reader = ring.reader("listen")
+    for number in range(5):
+        ring.write(block(number))
+    segment = ring._segment
+    at = 64 + 2 * segment._stride + 100
+    segment._buffer[at] ^= 0x40
+    assert [number_of(data) for data in iter(reader.read, None)] == [0, 1, 3, 4]
+    assert reader.overruns == 1
+    assert reader.retries == 1
+
+
+def test_waiting_for_several_blocks(ring: CaptureRing) -> None:
+    reader = ring.reader("other")
+    assert not reader.wait(0.01, blocks=2)
+    ring.write(block(0))
+    assert not reader.wait(0.01, blocks=2)
+    ring.write(block(1))
+    assert reader.wait(0.01, blocks=2)
+
+
+# --- playback ---
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=40))
+def test_playback_is_a_bounded_queue(steps: list[tuple[bool, int]]) -> None:
+    ring = PlaybackRing(0.5)
+    model: deque[bytes] = deque()
+    try:
+        for writing, amount in steps:
+            for i in range(amount):
+                if writing:
+                    payload = os.urandom(2 * i)
+                    accepted = ring.write(payload, turn_id=7, clause=i, rate=22_050)
+                    assert accepted == (len(model) < ring.slots)
+                    if accepted:
+                        model.append(payload)
+                else:
+                    got = ring.read()
+                    if not model:
+                        assert got is None
+                    else:
+                        assert got is not None
+                        assert got.payload == model.popleft()
+                        assert (got.turn_id, got.rate, got.end) == (7, 22_050, False)
+            assert ring.depth == len(model)
+    finally:
+        ring.close()
+
+
+def test_back_pressure(short_wait: float = 0.02) -> None:
+    ring = PlaybackRing(0.1)
+    try:
+        while ring.write(b"ab", turn_id=1, clause=1):
+            pass
+        assert not ring.wait_space(short_wait)
+        assert ring.read() is not None
+        assert ring.wait_space(short_wait)
+        assert ring.write(b"", turn_id=1, clause=1, end=True)
+        assert [b.end for b in ring.drain()][-1]
+    finally:
+        ring.close()
+
+
+# --- between processes ---
+
+
+def _read_all(ring: CaptureRing, wanted: int, result: object) -> None:
+    reader = ring.reader("listen")
+    reader.seek(0)
+    last, got = -1, 0
+    while got + reader.overruns < wanted:
+        reader.wait(1.0)
+        while (data := reader.read()) is not None:
+            number = number_of(data)
+            assert number > last
+            last, got = number, got + 1
+    result.send((got, reader.overruns))  # type: ignore[attr-defined]
+    ring.close()
+
+
+def test_between_two_processes() -> None:
+    """A reader in another process sees every block whole, or counts it as lost."""
+    before = shared_memory()
+    ring = CaptureRing(4.0)
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    wanted = 50_000
+    process = context.Process(target=_read_all, args=(ring, wanted, send))
+    process.start()
+    for number in range(wanted):
+        ring.write(block(number))
+    assert receive.poll(30)
+    got, lost = receive.recv()
+    process.join(10)
+    assert process.exitcode == 0
+    assert got + lost == wanted
+    ring.close()
+    assert shared_memory() == before
+
+
