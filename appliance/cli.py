@@ -14,10 +14,14 @@ from appliance.errors import LunaError
 
 EXIT_CODES = """\
 exit codes:
-  0  done                          4  a model is missing, damaged or cannot be loaded
-  1  another failure               5  a sound device or sound file cannot be used
-  2  wrong words or unusable input 6  Luna is not running, or does not answer
-  3  wrong configuration           7  the turn ended without an answer
+  0    done
+  1    another failure
+  2    wrong words or unusable input
+  3    wrong configuration
+  4    a model is missing, damaged or cannot be loaded
+  5    a sound device or sound file cannot be used
+  6    Luna is not running, or does not answer
+  7    the turn ended without an answer
   130  interrupted with Ctrl+C
 """
 

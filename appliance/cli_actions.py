@@ -43,6 +43,7 @@ T = TypeVar("T")
 MAX_TEXT = 100_000
 """Characters of a question or of a text to be spoken at most."""
 LISTEN_LIMIT_S = 180.0
+ANSWER_LIMIT_S = 5.0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -359,13 +360,15 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _health() -> dict[str, Any]:
+async def _health(*requests: Event) -> dict[str, Any]:
+    """Send requests to the running service; return its health report when it has taken them."""
     from appliance.control import ControlClient, Health, HealthRequested
 
     client = await ControlClient.connect(paths.control_socket())
     try:
-        await client.send(HealthRequested())
-        async with asyncio.timeout(5):
+        for event in (*requests, HealthRequested()):
+            await client.send(event)
+        async with asyncio.timeout(ANSWER_LIMIT_S):
             async for event in client.events():
                 if isinstance(event, Health):
                     return event.report
@@ -395,24 +398,13 @@ def _devices(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _command(event: Event) -> None:
-    async def send() -> None:
-        from appliance.control import ControlClient
-
-        client = await ControlClient.connect(paths.control_socket())
-        await client.send(event)
-        await client.close()
-
-    _asyncio(send())
-
-
 def _stop(_: argparse.Namespace) -> int:
-    _command(StopRequested())
+    _asyncio(_health(StopRequested()))
     return 0
 
 
 def _mute(arguments: argparse.Namespace) -> int:
-    _command(MuteRequested(muted=arguments.switch == "on"))
+    _asyncio(_health(MuteRequested(muted=arguments.switch == "on")))
     return 0
 
 

@@ -39,7 +39,7 @@ from appliance.models.catalogue import load_catalogue
 from appliance.settings import Settings
 from tests.room_card import RoomCard
 from tests.service import LUNA, service, shared_memory
-from tests.sound_card import VirtualSoundCard, write_wav
+from tests.sound_card import ASOUNDRC, VirtualSoundCard, write_wav
 from tests.speech import say
 
 LIMIT_S = 40.0
@@ -183,7 +183,7 @@ async def test_digital_silence_is_a_dead_microphone(
 async def test_no_sound_card_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Luna runs, says so in her status, and answers in writing."""
     empty = tmp_path / "asound.conf"
-    empty.write_text("")
+    empty.write_text(ASOUNDRC)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(empty))
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/nobody")
     async with luna(tmp_path, PortAudioCard) as box:

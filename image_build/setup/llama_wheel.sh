@@ -55,7 +55,7 @@ follow() {  # follow LOG: show ninja's own count now and then, for as long as th
     while sleep 2 && kill -0 $$ 2>/dev/null; do
         step=$(grep -aoE '\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1) || true
         tenth=$(echo "$step" | tr -d '[]' | awk -F/ 'NF == 2 { print int(10 * $1 / $2) }')
-        [ "$tenth" = "${shown-}" ] || echo "  llama.cpp $step"
+        [ -z "$step" ] || [ "$tenth" = "${shown-}" ] || echo "  llama.cpp $step"
         shown=$tenth
     done
 }

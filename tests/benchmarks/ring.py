@@ -2,18 +2,14 @@
 
 Latency is from just before the writer hands over a 640-byte block to when a reader in another
 process holds it. Ring and queue take turns block by block, so that whatever else the machine
-does meets both alike. Three settings:
-
-- ``idle``: nothing else runs (nothing of this benchmark's, that is).
-- ``busy``: two processes loop for ever, and the ring's two threads have the real-time
-  priority that they have in Luna, where that is permitted. The queue has what it comes with.
-- ``busy_plain``: the same load, and ordinary priority for all.
+does meets both alike. Settings: ``idle`` (nothing else of this benchmark's runs) and ``busy``
+(two processes loop for ever). In both the ring's reader has the real-time priority that it has
+in Luna, where that is permitted; in ``idle_plain`` and ``busy_plain`` it has none.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +41,8 @@ def run(quick: bool) -> dict[str, float]:
     blocks = 1_500 if quick else 10_000
     figures: dict[str, float] = {}
     for setting, busy, priority in (
-        ("idle", 0, False),
+        ("idle", 0, True),
+        ("idle_plain", 0, False),
         ("busy", 2, True),
         ("busy_plain", 2, False),
     ):
@@ -72,28 +69,12 @@ def latencies(blocks: int, busy: int, priority: bool) -> tuple[np.ndarray, np.nd
             stack.enter_context(_process(_burn))
         _receive(from_ring)
         _receive(from_queue)
-        # The queue's feeder thread starts here, and so keeps ordinary priority.
-        queue.put(_stamped())
-        ring.write(_stamped())
-        stack.enter_context(_writer_priority(priority))
-        for _ in range(blocks - 1):
+        for _ in range(blocks):
             time.sleep(PACE_S)
             ring.write(_stamped())
             time.sleep(PACE_S)
             queue.put(_stamped())
         return _receive(from_ring)[SETTLE:], _receive(from_queue)[SETTLE:]
-
-
-@contextmanager
-def _writer_priority(wanted: bool) -> Iterator[None]:
-    """Give this thread the priority of the thread that writes the ring in Luna."""
-    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
-    if wanted:
-        hurry()
-    try:
-        yield
-    finally:
-        os.sched_setscheduler(0, policy, parameter)
 
 
 def _stamped() -> bytes:

@@ -21,7 +21,7 @@ OTHER_SPEECH = (
     "Okay, now let us talk about the weather. Hey, just a minute.",
     "Remind me to call my mother tomorrow at nine, and turn off the lights in the living room.",
     "The service was a bit slow, but the soup was good. I would come again.",
-    "Okay Nadia, hey Travis, a lecture about Micronesia: none of you is meant.",
+    "Okay, nobody knows. Hey Travis, a lecture about Micronesia: none of you is meant.",
     "How long does it take to fly from Lisbon to New York, and what does it cost?",
 )
 
@@ -49,12 +49,13 @@ def test_an_unknown_word_is_refused() -> None:
 @pytest.mark.parametrize("noise", [0.0, 300.0])
 @pytest.mark.parametrize("name", PHRASES)
 def test_each_word_in_quiet_and_in_noise(name: str, noise: float) -> None:
-    sound = mixed(say(PHRASES[name], 2.0, 1.0), noise)
-    end = len(sound) - RATE
+    clean = say(PHRASES[name], 2.0, 1.0)
+    sound = mixed(clean, noise)
+    loud = np.convolve(np.abs(clean.astype(np.float64)), np.full(160, 1 / 160), "same") > 300
+    end = int(np.nonzero(loud)[0][-1])
     found = heard(MicroWakeWords((name,)), sound)
     assert [phrase for phrase, _ in found] == [name]
-    # Piper leaves some silence after the word, so its end lies a little before this.
-    assert -0.3 * RATE < found[0][1] - LATENCY_SAMPLES - end < 0.3 * RATE
+    assert -0.1 * RATE < found[0][1] - LATENCY_SAMPLES - end < 0.25 * RATE
 
 
 @pytest.mark.models
