@@ -27,10 +27,12 @@ ASOUNDRC = """
 pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
+# Without rewinds a null sink works in steps of 50 ms. Otherwise in steps of up to 2 s: whoever
+# opens it gets nothing until the present step is over, which looks like a dead device.
 MODULES = """
 load-module module-native-protocol-unix socket={socket} auth-anonymous=1
-load-module module-null-sink sink_name=luna_speaker rate={rate} channels={channels}
-load-module module-null-sink sink_name=luna_mic_feed rate={rate} channels={channels}
+load-module module-null-sink sink_name=luna_speaker norewinds=1 rate={rate} channels={channels}
+load-module module-null-sink sink_name=luna_mic_feed norewinds=1 rate={rate} channels={channels}
 load-module module-remap-source master=luna_mic_feed.monitor source_name=luna_microphone
 set-default-sink luna_speaker
 set-default-source luna_microphone

@@ -77,7 +77,10 @@ def main(
         channel.send(Ready(worker=context.name, detail=detail, load_ms=milliseconds_since(began)))
         return worker
 
-    serve(context, start)
+    try:
+        serve(context, start)
+    finally:
+        ring.close()
 
 
 class ListenWorker:
@@ -150,6 +153,8 @@ class ListenWorker:
             except EOFError:
                 pass  # the main process is gone; the message loop ends the worker
             except Exception as error:  # noqa: BLE001 - a deaf worker that lives on is never found
+                if self._closing:
+                    return
                 text = str(error) if isinstance(error, LunaError) else f"listening: {error!r}"
                 with contextlib.suppress(EOFError):
                     self._send(Logged(level="error", worker="listen", text=text))

@@ -183,6 +183,7 @@ def test_a_reply_is_heard_from_the_speaker_without_a_gap(
         audio.reply(1, 1.5)
         audio.until(PlaybackStarted)
         end = audio.until(PlaybackFinished)
+        time.sleep(0.3)  # what is rendered is still on its way through the server
     assert (end.turn_id, end.cut, end.clause) == (1, False, 1)
     assert end.clause_samples == int(1.5 * audio.playback.rate)
     heard = loud_part(read_wav(tmp_path / "heard.wav"))

@@ -80,9 +80,11 @@ class Speaker(threading.Thread):
                 due = time.monotonic()
             block = self._ring.read()
             if block is None:
-                self.gaps += in_turn
-                while in_turn and not self.stopping and not self._ring.wait_data(0.1):
+                if not in_turn:
+                    continue  # woken by a block that was read already
+                while not self.stopping and not self._ring.wait_data(0.1):
                     pass
+                self.gaps += 1
                 self.gap_ms += (time.monotonic() - due) * 1000
                 due = time.monotonic()
                 continue

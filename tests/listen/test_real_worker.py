@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from appliance.events import (
     WakeHeard,
 )
 from appliance.settings import ListenSettings
-from tests.listen.harness import CAPTURE_BLOCK, Bench, hush, real_process
+from tests.listen.harness import CAPTURE_BLOCK, Bench, FixedTurnModel, hush, real_process
 from tests.speech import RATE, say, understood
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
@@ -69,7 +70,7 @@ def test_wake_word_and_question_in_one_breath() -> None:
 def test_a_sentence_broken_off_waits_for_its_rest() -> None:
     speech = say("I would like to know how many people live in Brazil.", 0.3, 0.0)
     half = len(speech) * 7 // 10 // CAPTURE_BLOCK * CAPTURE_BLOCK
-    with real_process(ListenSettings()) as b:
+    with real_process(ListenSettings(), partial(FixedTurnModel, 0.0)) as b:
         ready(b)
         b.channel.send(OpenMicrophone(turn_id=1))
         b.say(np.concatenate((speech[:half], hush(0.6), speech[half:], hush(1.6))), 1.0)
@@ -79,8 +80,13 @@ def test_a_sentence_broken_off_waits_for_its_rest() -> None:
         ended = last(messages)
         assert ended.end - ended.start > len(speech) * 0.9
 
+
+def test_an_unfinished_sentence_waits() -> None:
+    speech = say("I would like to know how many people live in Brazil.", 0.3, 0.0)
+    with real_process(ListenSettings()) as b:
+        ready(b)
         b.channel.send(OpenMicrophone(turn_id=2))
-        b.say(np.concatenate((speech[:half], hush(1.6))), 1.0)
+        b.say(np.concatenate((speech[: len(speech) * 7 // 10], hush(1.6))), 1.0)
         ended = last(b.drain())
         assert ended.reason == "silence"
         assert ended.silence_ms > 1000
