@@ -154,7 +154,8 @@ class App:
             from appliance.audio import process as audio
 
             arguments = self.capture, self.playback, settings.audio, engines.sound_card
-            return WorkerSpec("audio", audio.main, arguments)
+            # A sound server that died can hold a call for ever; nothing it does takes this long.
+            return WorkerSpec("audio", audio.main, arguments, busy_limit_s=8.0)
         from appliance.listen import process as listen
 
         parts = engines.wake_word, engines.voice_activity, engines.turn_model

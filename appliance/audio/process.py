@@ -64,7 +64,11 @@ def main(
         )
         return worker
 
-    serve(context, start)
+    try:
+        serve(context, start)
+    finally:
+        capture.close()
+        playback.close()
 
 
 class AudioWorker:

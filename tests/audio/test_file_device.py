@@ -108,7 +108,7 @@ def test_cut_off_in_the_header_is_refused(tmp_path: Path, length: int) -> None:
     path = tmp_path / "a.wav"
     write(path, 16_000, 1, 2, bytes(3_200))
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(AudioError, match="a.wav"):
+    with pytest.raises(AudioError, match=r"a\.wav"):
         check_sound_file(path)
 
 

@@ -315,7 +315,6 @@ def test_digital_zeros_are_a_deaf_microphone(start: Start, sound_card: VirtualSo
     audio = start(zeros_after_s=1.5)
     audio.microphone("open")
     assert "digital silence" in audio.microphone("deaf").detail
-    audio.microphone("open")
     sound_card.noise()
     audio.microphone("open")
     audio.wait_for_blocks(150)
@@ -344,9 +343,7 @@ def test_not_one_block_while_muted(
     assert np.abs(after.astype(int)).max() < LOUD, "something from before was kept"
 
 
-def test_no_sound_card_at_all(
-    sound_card: VirtualSoundCard, start: Start, tmp_path: Path
-) -> None:
+def test_no_sound_card_at_all(sound_card: VirtualSoundCard, start: Start, tmp_path: Path) -> None:
     """The worker is ready, says so once, and takes the card when there is one."""
     sound_card.kill()
     audio = start()

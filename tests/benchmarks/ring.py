@@ -166,9 +166,7 @@ def _check(answer: Connection, ring: CaptureRing, taken: Any, blocks: int) -> No
 def _process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection]:
     """Run *target* with a connection to answer on; it does not outlive the context."""
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process: BaseProcess = _CONTEXT.Process(
-        target=target, args=(theirs, *arguments), daemon=True
-    )
+    process: BaseProcess = _CONTEXT.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from appliance.audio.ring_buffer import CAPTURE_BLOCK
 from appliance.commands import OpenMicrophone, Ping
 from appliance.events import (
     Message,
@@ -21,7 +22,7 @@ from appliance.events import (
     WakeHeard,
 )
 from appliance.settings import ListenSettings
-from tests.listen.harness import CAPTURE_BLOCK, Bench, FixedTurnModel, hush, real_process
+from tests.listen.harness import Bench, FixedTurnModel, hush, real_process
 from tests.speech import RATE, say, understood
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from appliance.audio.ring_buffer import CAPTURE_BLOCK
 from appliance.errors import ConfigError
 from appliance.listen.wake_word import LATENCY_SAMPLES, MicroWakeWords
-from tests.listen.harness import CAPTURE_BLOCK, Samples, hush
+from tests.listen.harness import Samples, hush
 from tests.speech import RATE, say
 
 PHRASES = {
