@@ -118,7 +118,7 @@ class App:
         """Build the coordinator and give it what the workers have said already."""
         from appliance.assistant.coordinator import Coordinator
         from appliance.assistant.prompts import system_prompt
-        from appliance.assistant.state_machine import Options
+        from appliance.assistant.turn import Options
         from appliance.texts import text
 
         settings = self.settings

@@ -282,7 +282,7 @@ class _Link:
         """Wait for the end of a process, which the kernel cannot announce to asyncio here."""
         deadline = monotonic() + limit_s
         while process.is_alive() and monotonic() < deadline:
-            await asyncio.sleep(0.005)  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
 
     def _describe_exit(self, process: SpawnProcess) -> str:
         code = process.exitcode

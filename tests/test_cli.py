@@ -15,8 +15,19 @@ from appliance.cli import build_parser
 from tests.service import LUNA, service
 from tests.sound_card import ASOUNDRC
 
-COMMANDS = ("run", "ask", "say", "listen", "turn", "status", "devices", "stop", "mute", "config",
-            "models")
+COMMANDS = (
+    "run",
+    "ask",
+    "say",
+    "listen",
+    "turn",
+    "status",
+    "devices",
+    "stop",
+    "mute",
+    "config",
+    "models",
+)
 
 
 def luna(*arguments: str, folder: Path, stdin: str = "", **env: str) -> subprocess.CompletedProcess:
@@ -28,8 +39,12 @@ def luna(*arguments: str, folder: Path, stdin: str = "", **env: str) -> subproce
         timeout=60,
         check=False,
         env={
-            **os.environ, "XDG_RUNTIME_DIR": str(folder), "XDG_CONFIG_HOME": str(folder),
-            "HOME": str(folder), "LUNA_OWN_SERVICE": "1", **env,
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "HOME": str(folder),
+            "LUNA_OWN_SERVICE": "1",
+            **env,
         },
     )
 
@@ -63,7 +78,9 @@ def test_help_is_light() -> None:
         "print(sorted(m for m in sys.modules if m.split('.')[0] in "
         "('numpy', 'asyncio', 'pydantic', 'aiohttp', 'llama_cpp', 'faster_whisper', 'piper')))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -134,8 +151,12 @@ def test_models_list(short_path: Path) -> None:
 
 def test_no_sound_card_is_said(short_path: Path) -> None:
     (short_path / "asound.conf").write_text(ASOUNDRC)
-    done = luna("devices", folder=short_path, ALSA_CONFIG_PATH=str(short_path / "asound.conf"),
-                PULSE_SERVER="unix:/nobody")
+    done = luna(
+        "devices",
+        folder=short_path,
+        ALSA_CONFIG_PATH=str(short_path / "asound.conf"),
+        PULSE_SERVER="unix:/nobody",
+    )
     assert done.returncode == 0
     assert "No sound card" in done.stdout or "NAME" in done.stdout
 

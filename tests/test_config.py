@@ -33,8 +33,12 @@ def test_defaults(toml) -> None:
 
 def test_file_environment_and_command_line_in_this_order(toml) -> None:
     path = toml('[audio]\nvolume = 10\nearcons = false\n[listen]\nwake_words = ["alexa"]\n')
-    environ = {"LUNA_AUDIO__VOLUME": "20", "LUNA_LISTEN__WAKE_WORDS": "okay_nabu, hey_jarvis",
-               "HOME": "/", "LUNA_MODELS_DIR": "/x"}
+    environ = {
+        "LUNA_AUDIO__VOLUME": "20",
+        "LUNA_LISTEN__WAKE_WORDS": "okay_nabu, hey_jarvis",
+        "HOME": "/",
+        "LUNA_MODELS_DIR": "/x",
+    }
     found = config.load(path, environ=environ, overrides=["audio.volume=30"])
     assert found.audio.volume == 30
     assert found.audio.earcons is False

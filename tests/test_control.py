@@ -57,8 +57,17 @@ def test_every_message_has_a_docstring_and_a_type() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "[]", "7", '{"type":"nonsense"}', '{"type":"content"}', "{", '{"text":"x"}',
-             '{"type":"content","turn_id":1,"text":"x","extra":1}'],
+    "line",
+    [
+        "",
+        "[]",
+        "7",
+        '{"type":"nonsense"}',
+        '{"type":"content"}',
+        "{",
+        '{"text":"x"}',
+        '{"type":"content","turn_id":1,"text":"x","extra":1}',
+    ],
 )
 def test_what_is_no_message_is_refused(line: str) -> None:
     with pytest.raises(ServiceError):

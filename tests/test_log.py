@@ -49,6 +49,8 @@ def test_words_at_debug_level(lines) -> None:
 
 def test_levels(lines) -> None:
     failed = WorkerChanged(worker="stt", status="failed", detail="it was ended by SIGKILL")
-    found = lines("warning", failed, Logged(level="info", text="x"), Logged(level="error", text="y"))
+    found = lines(
+        "warning", failed, Logged(level="info", text="x"), Logged(level="error", text="y")
+    )
     assert [line["level"] for line in found] == ["warning", "error"]
     assert found[0]["worker"] == "stt"

@@ -78,9 +78,9 @@ class Box:
         async with asyncio.timeout(20):
             while True:
                 found = [
-                    e for e in self.events
-                    if isinstance(e, kind)
-                    and all(getattr(e, n) == v for n, v in fields.items())
+                    e
+                    for e in self.events
+                    if isinstance(e, kind) and all(getattr(e, n) == v for n, v in fields.items())
                 ]
                 if len(found) >= count:
                     return found[count - 1]
@@ -130,7 +130,9 @@ async def test_a_worker_that_fails_is_replaced(fault: str) -> None:
         failed = await box.until(WorkerChanged, worker="echo", status="failed")
         await box.until(WorkerChanged, 2, worker="echo", status="ready")
         reasons = {
-            "SIGKILL": "SIGKILL", "SIGSTOP": "did not answer", "garbage": "protocol",
+            "SIGKILL": "SIGKILL",
+            "SIGSTOP": "did not answer",
+            "garbage": "protocol",
             "busy": "no progress",
         }
         assert isinstance(failed, WorkerChanged)

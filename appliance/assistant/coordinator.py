@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from appliance.assistant import state_machine as machine
+from appliance.assistant import turn as turns
 from appliance.assistant.history import History
 from appliance.assistant.reply import Reply
 from appliance.assistant.timings import TurnTimes
@@ -57,7 +58,7 @@ class Workers(Protocol):
 class _Running:
     """A turn that has begun and not ended."""
 
-    turn: machine.Turn
+    turn: turns.Turn
     times: TurnTimes
     reply: Reply | None = None
     outcome: str = ""
@@ -83,7 +84,7 @@ class Coordinator:
         *,
         workers: Workers,
         publish: Callable[[Event], None],
-        options: machine.Options,
+        options: turns.Options,
         phrase: Callable[[str, str], str],
         system_prompt: Callable[[str], str],
         overruns: Callable[[], float],
@@ -91,7 +92,7 @@ class Coordinator:
         temperature: float,
         language: str,
     ) -> None:
-        self.appliance = machine.Appliance(options=options)
+        self.appliance = turns.Appliance(options=options)
         self.history = History()
         self._workers = workers
         self._publish = publish
@@ -134,7 +135,7 @@ class Coordinator:
 
     # --- what the state machine wants done ---
 
-    def _apply(self, step: machine.Step) -> None:
+    def _apply(self, step: turns.Step) -> None:
         before = self.appliance
         self.appliance, actions = step
         for action in actions:
@@ -143,32 +144,32 @@ class Coordinator:
             turn_id = self.appliance.turn.id if self.appliance.turn else 0
             self._publish(StateChanged(state=self.appliance.state.value, turn_id=turn_id))
 
-    def _do(self, action: machine.Action) -> None:
+    def _do(self, action: turns.Action) -> None:
         match action:
-            case machine.Send(worker, command):
+            case turns.Send(worker, command):
                 self._workers.send(worker, command)
-            case machine.BeginTurn(turn):
+            case turns.BeginTurn(turn):
                 self._running[turn.id] = _Running(turn, TurnTimes(ring_overruns=-self._overruns()))
                 self._publish(
                     TurnStarted(turn_id=turn.id, source=turn.source, request=turn.request)
                 )
-            case machine.BeginReply(turn):
+            case turns.BeginReply(turn):
                 self._begin_reply(turn)
-            case machine.DropReply(turn_id, attempt):
+            case turns.DropReply(turn_id, attempt):
                 running = self._running.get(turn_id)
                 if running and running.reply and running.reply.attempt == attempt:
                     running.reply = None
-            case machine.ReleaseReply(turn):
+            case turns.ReleaseReply(turn):
                 self._release(turn)
-            case machine.SpeakText(turn_id, text, language):
+            case turns.SpeakText(turn_id, text, language):
                 self._speak_text(turn_id, text, language or self._language)
-            case machine.SpeakPhrase(turn_id, key, final):
+            case turns.SpeakPhrase(turn_id, key, final):
                 self._speak_phrase(turn_id, key, final)
-            case machine.RepeatSpeech(turn_id):
+            case turns.RepeatSpeech(turn_id):
                 self._repeat_speech(turn_id)
-            case machine.SetTimer(name, turn_id, seconds):
+            case turns.SetTimer(name, turn_id, seconds):
                 self._set_timer(name, turn_id, seconds)
-            case machine.EndTurn(turn_id, outcome):
+            case turns.EndTurn(turn_id, outcome):
                 self._end_turn(turn_id, outcome)
 
     def _set_timer(self, name: str, turn_id: int, seconds: float) -> None:
@@ -181,7 +182,7 @@ class Coordinator:
 
     # --- the reply ---
 
-    def _begin_reply(self, turn: machine.Turn) -> None:
+    def _begin_reply(self, turn: turns.Turn) -> None:
         running = self._running.get(turn.id)
         if running is None:
             # Speech over a reply becomes a turn only with its first words.
@@ -216,7 +217,7 @@ class Coordinator:
             ),
         )
 
-    def _release(self, turn: machine.Turn) -> None:
+    def _release(self, turn: turns.Turn) -> None:
         running = self._running.get(turn.id)
         if running is None or running.reply is None:
             return

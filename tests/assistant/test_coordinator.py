@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.assistant.coordinator import MAX_WAITING, Coordinator
-from appliance.assistant.state_machine import Options
+from appliance.assistant.turn import Options
 from appliance.commands import Command, EndSpeech, Generate, Speak
 from appliance.errors import ServiceError
 from appliance.events import (
@@ -54,8 +54,10 @@ class Box:
             language="en",
         )
         self.feed(
-            *(WorkerChanged(worker=w, status="ready", detail=f"the {w}") for w in
-              ("audio", "listen", "stt", "tts", "llm"))
+            *(
+                WorkerChanged(worker=w, status="ready", detail=f"the {w}")
+                for w in ("audio", "listen", "stt", "tts", "llm")
+            )
         )
 
     def send(self, worker: str, command: Command) -> bool:
@@ -140,7 +142,10 @@ async def test_the_next_prompt_holds_the_conversation(box: Box) -> None:
     box.ask(turn=2, text="And of Spain?")
     contents = [m["content"] for m in box.commands(Generate)[-1].messages]
     assert contents == [
-        "You are Luna (en).", "What is the capital of France?", "Paris.", "And of Spain?"
+        "You are Luna (en).",
+        "What is the capital of France?",
+        "Paris.",
+        "And of Spain?",
     ]
 
 
@@ -258,9 +263,7 @@ async def test_written_questions_wait_their_turn(box: Box) -> None:
 async def test_timings(box: Box) -> None:
     box.ask()
     await asyncio.sleep(0.02)
-    box.feed(
-        UtteranceEnded(turn_id=1, start=0, end=900, reason="complete", silence_ms=15.0)
-    )
+    box.feed(UtteranceEnded(turn_id=1, start=0, end=900, reason="complete", silence_ms=15.0))
     box.write("Paris.")
     box.finish()
     now = asyncio.get_running_loop().time()

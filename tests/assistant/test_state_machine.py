@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.assistant import state_machine as sm
-from appliance.assistant.state_machine import Appliance, Options, State, follow_up, step
+from appliance.assistant import turn as sm
+from appliance.assistant.state_machine import follow_up, step
+from appliance.assistant.turn import Appliance, Options, State
 from appliance.events import (
     ButtonPressed,
     ButtonReleased,
@@ -359,9 +360,7 @@ def test_any_sequence_keeps_the_rules(by_speech: bool, events: list[Event]) -> N
         actions = box.feed(event)
         turn, state = box.state.turn, box.now
         assert box.state.last_id >= before.last_id
-        assert (turn is None) == (
-            state in (State.IDLE, State.MUTED, State.ERROR, State.STARTING)
-        )
+        assert (turn is None) == (state in (State.IDLE, State.MUTED, State.ERROR, State.STARTING))
         if box.state.muted:
             assert state is not State.LISTENING or before.state is State.LISTENING
         if turn is not None and turn.released:

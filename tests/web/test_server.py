@@ -37,8 +37,11 @@ async def client(web: server.WebServer) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/", "text/html"), ("/luna.css", "text/css"), ("/luna.js", "text/javascript"),
-        ("/locales/en.json", "application/json"), ("/locales/pt.json", "application/json"),
+        ("/", "text/html"),
+        ("/luna.css", "text/css"),
+        ("/luna.js", "text/javascript"),
+        ("/locales/en.json", "application/json"),
+        ("/locales/pt.json", "application/json"),
         ("/health", "application/json"),
     ],
 )
@@ -57,7 +60,9 @@ async def test_files_and_protective_headers(
         assert "https://" not in body
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "", "127.0.0.1.evil.example"]
+)
 async def test_foreign_names_are_refused(client: aiohttp.ClientSession, host: str) -> None:
     async with client.get("/health", headers={"Host": host}) as answer:
         assert answer.status == 403
