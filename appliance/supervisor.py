@@ -281,7 +281,7 @@ class _Link:
     async def _exited(self, process: SpawnProcess, limit_s: float) -> None:
         """Wait for the end of a process, which the kernel cannot announce to asyncio here."""
         deadline = monotonic() + limit_s
-        while process.is_alive() and monotonic() < deadline:
+        while process.is_alive() and monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     def _describe_exit(self, process: SpawnProcess) -> str:

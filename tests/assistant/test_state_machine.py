@@ -353,9 +353,10 @@ def test_any_sequence_keeps_the_rules(by_speech: bool, events: list[Event]) -> N
     box.ready()
     begun: set[int] = set()
     ended: list[int] = []
-    for event in events:
-        if isinstance(event, TextAsked | SayRequested):
-            event = replace(event, turn_id=box.state.last_id + 1)
+    for drawn in events:
+        event = drawn
+        if isinstance(drawn, TextAsked | SayRequested):
+            event = replace(drawn, turn_id=box.state.last_id + 1)
         before = box.state
         actions = box.feed(event)
         turn, state = box.state.turn, box.now
