@@ -52,6 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         LunaError: it failed; the sentence is for the person at the keyboard.
     """
+    if arguments.debug:
+        from appliance import log
+
+        log.configure("debug")
     return _ACTIONS[arguments.command](arguments)
 
 

@@ -31,6 +31,9 @@ from appliance.events import (
 )
 
 logger = logging.getLogger("luna")
+# A command that runs Luna for itself shows errors in its own words; only a service keeps a log.
+logger.addHandler(logging.NullHandler())
+logger.propagate = False
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -43,7 +46,6 @@ _LEVELS = {
 def configure(level: str) -> None:
     """Send the log to the journal (under systemd), else to standard error."""
     logger.setLevel(_LEVELS[level])
-    logger.propagate = False
     logger.handlers = [_journal() or _stream()]
 
 

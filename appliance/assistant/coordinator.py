@@ -241,7 +241,7 @@ class Coordinator:
 
     def _speak_phrase(self, turn_id: int, key: str, final: bool) -> None:
         running = self._running.get(turn_id)
-        if running is None:
+        if running is None or (running.reply and running.reply.finished and not final):
             return
         if running.reply is None:
             running.reply = Reply(turn_id, running.turn.attempt, "", self._language, spoken=True)
@@ -320,10 +320,20 @@ class Coordinator:
             case ClauseSynthesised() if reply:
                 times.first_audio = times.first_audio or event.first_audio_at
                 reply.synthesised(event.clause, event.samples)
+                self._watch_for_stall(reply, times, event)
             case SynthesisFailed() if reply:
                 reply.failed_clause(event.clause)
             case PlaybackStarted():
                 times.playback_started = times.playback_started or event.at
+
+    def _watch_for_stall(self, reply: Reply, times: TurnTimes, event: ClauseSynthesised) -> None:
+        """Have a silence bridged in which the model does not get on with its answer, once."""
+        patience = self.appliance.options.filler_after_s
+        if reply.finished or not patience or any(not clause.counts for clause in reply.clauses):
+            return
+        played_by = (times.playback_started or monotonic()) + reply.seconds(event.rate)
+        wait = max(0.0, played_by - monotonic()) + patience
+        self._set_timer("stall", event.turn_id, wait)
 
     def _after(self, event: Event) -> None:
         """React to what the state machine has no say in."""

@@ -84,6 +84,10 @@ class Reply:
             if clause.number == number:
                 clause.samples = samples
 
+    def seconds(self, rate: int) -> float:
+        """Return how long all that was synthesised takes to play."""
+        return sum(clause.samples for clause in self.clauses) / rate if rate else 0.0
+
     def failed_clause(self, number: int) -> None:
         """Note that no voice could say a clause."""
         for clause in self.clauses:

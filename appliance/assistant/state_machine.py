@@ -527,6 +527,8 @@ def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
         awake = needed <= appliance.ready
         key = "speech.one_moment" if awake else "speech.still_waking_up"
         return appliance, [SpeakPhrase(turn.id, key, final=False)]
+    if event.name == "stall" and appliance.state is State.SPEAKING:
+        return appliance, [SpeakPhrase(turn.id, "speech.one_moment", final=False)]
     if event.name == "give_up":
         return _apologise(appliance, turn, "speech.took_too_long")
     if event.name == "end":

@@ -234,6 +234,26 @@ async def test_filler_is_spoken_and_not_kept(box: Box) -> None:
     assert box.events(TurnEnded)[0].answer == "Paris."
 
 
+async def test_a_reply_that_stalls_is_bridged_once() -> None:
+    box = Box(filler_after_s=0.05)
+    box.ask()
+    box.end_speech()
+    box.write("This is the first sentence of it. And")
+    synthesised = ClauseSynthesised(
+        turn_id=1, clause=1, samples=160, rate=16_000, duration_ms=1, first_audio_at=1
+    )
+    box.feed(PlaybackStarted(turn_id=1), synthesised)
+    await asyncio.sleep(0.2)
+    fillers = [c.text for c in box.commands(Speak) if "one_moment" in c.text]
+    assert fillers == ["<speech.one_moment:en>"]
+    box.write(" this is the second one, at last.")
+    box.finish()
+    said = " ".join(c.text for c in box.commands(Speak)[2:])
+    assert said == "And this is the second one, at last."
+    box.feed(PlaybackFinished(turn_id=1, cut=False))
+    assert "one_moment" not in box.events(TurnEnded)[0].answer
+
+
 async def test_an_answer_that_asks_opens_the_microphone() -> None:
     box = Box(follow_up_s=5.0)
     box.ask()
