@@ -15,7 +15,7 @@ from appliance.bus import EventBus
 from appliance.clock import monotonic
 from appliance.engines import Engines
 from appliance.errors import ServiceError
-from appliance.events import Event, SayRequested, Snapshot, TextAsked, WorkerChanged
+from appliance.events import Event, Logged, SayRequested, Snapshot, TextAsked, WorkerChanged
 from appliance.log import log_event
 from appliance.settings import Settings
 from appliance.supervisor import Supervisor, WorkerSpec
@@ -113,6 +113,7 @@ class App:
 
             self.web = await server.start(self.bus, self.settings.web, self.health)
             stack.push_async_callback(self.web.stop)
+            self.bus.publish(Logged(level="info", text=f"the page is at {self.web.url}"))
 
     def _coordinate(self) -> None:
         """Build the coordinator and give it what the workers have said already."""

@@ -224,7 +224,7 @@ def _ask(arguments: argparse.Namespace) -> int:
             _print(event)
         elif isinstance(event, Content):
             print(event.text, end="", flush=True)
-        elif isinstance(event, TurnEnded):
+        elif isinstance(event, TurnEnded) and event.answer:
             print(flush=True)
 
     async def ask() -> TurnEnded:

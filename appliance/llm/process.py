@@ -22,13 +22,14 @@ from appliance.llm.engine import ChatEngine, Generated
 from appliance.settings import LlmSettings
 from appliance.worker import WorkerContext, serve
 
-SPIN_COUNT = "1000"
+SPIN_COUNT = "300"
 """How often a thread of llama.cpp looks for its next piece of work before it sleeps.
 
 By default it looks for milliseconds. That is best on an idle machine, and ruins everything on a
 busy one, which is what speaking while thinking makes of two cores: a thread that spins keeps the
 one it waits for off its core. A 0.5B model on two x86 cores, tokens/s idle and beside one busy
-process: default 50 and 2; 1000: 47 and 10; 0 (sleep at once): 28 and 12.
+process (medians): default 48 and 3; 3000: 46 and 7; 1000: 47 and 13; 300: 46 and 22; 100: 34;
+0, which is to sleep at once: 28 and 13.
 """
 STOP_WITHIN_S = 1.0
 """How long the running batch may take to end when the worker is told to stop."""

@@ -2,18 +2,20 @@
 
 Everything but the raw loop goes through the real worker process and its channel. The pairs that
 a ratio is made of are measured in turns. The raw loop is what llama.cpp can do at best:
-``llama_decode`` and a greedy sampler, nothing else, on the same threads.
+``llama_decode`` and a greedy sampler, nothing else, on the same threads, which wait for each other
+in the same way (see ``appliance.llm.process.SPIN_COUNT``).
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
@@ -24,6 +26,7 @@ from appliance.assistant.sentences import ClauseSplitter
 from appliance.commands import Warm
 from appliance.events import Ready
 from appliance.llm.llama import LlamaEngine
+from appliance.llm.process import SPIN_COUNT
 from appliance.llm.runtime import BATCH_TOKENS, library_log
 from appliance.models.catalogue import load_catalogue, verify
 from tests.llm.harness import Worker, worker
@@ -55,15 +58,13 @@ def run(quick: bool, model: str = "") -> dict[str, float]:
     result: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        raw = RawLoop(path)
-        long = _long_prompt(real, raw)
         with worker(name, paths.models_dir(), state) as bench:
             assert isinstance(bench.next(), Ready)
+            long = _long_prompt(bench, real)
             result |= _first_token(bench, long, 10 if quick else 30, "")
             result |= _first_token(bench, real, 10 if quick else 30, "real_prompt_")
             result |= _first_clause(bench, real)
-            result |= _throughput(bench, raw, 4 if quick else 12)
-        raw.close()
+            result |= _throughput(bench, path, 4 if quick else 12)
         result |= _restart(name, path, state, real, 3 if quick else 10)
     return result
 
@@ -76,13 +77,12 @@ def _system(text: str) -> dict[str, str]:
     return {"role": "system", "content": text}
 
 
-def _long_prompt(text: str, raw: RawLoop) -> str:
+def _long_prompt(bench: Worker, text: str) -> str:
     """Return *text* with more of the same kind, of about ``LONG_PROMPT_TOKENS`` tokens."""
-    words = (f"{text} {text} {text} {text}").split()
-    count = 1
-    while len(raw.tokenize(" ".join(words[:count]))) < LONG_PROMPT_TOKENS:
-        count += 1
-    return " ".join(words[:count])
+    words = " ".join([text] * 4).split()
+    bench.ask(_system(" ".join(words)), _user("Hello!"), max_tokens=1)
+    tokens = bench.answer()[1].prompt_tokens
+    return " ".join(words[: round(len(words) * LONG_PROMPT_TOKENS / tokens)])
 
 
 def _first_token(bench: Worker, prompt: str, rounds: int, prefix: str) -> dict[str, float]:
@@ -144,14 +144,17 @@ def _first_clause(bench: Worker, prompt: str) -> dict[str, float]:
     }
 
 
-def _throughput(bench: Worker, raw: RawLoop, rounds: int) -> dict[str, float]:
+def _throughput(bench: Worker, path: Path, rounds: int) -> dict[str, float]:
     """Measure tokens/s of the worker, at the receiving end, and of the raw loop, in turns."""
     ours, theirs = [], []
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # as in the worker
     for number in range(rounds + 1):
         times: list[float] = []
         bench.ask(_system(STORYTELLER), _user(STORY), max_tokens=80, temperature=0.3)
         text, done = bench.answer(lambda _, times=times: times.append(time.perf_counter()))
-        speed = raw.tokens_per_second(f"{STORYTELLER}\n{STORY}\n{text[:20]}", 80)
+        prompt = f"{STORYTELLER}\n{STORY}\n{text[:20]}"
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as other:
+            speed = other.submit(raw_tokens_per_second, path, prompt, 80).result()
         if number:  # the first round warms up both
             ours.append((len(times) - 1) / (times[-1] - times[0]))
             theirs.append(speed)
@@ -192,55 +195,34 @@ def _restart(name: str, path: Path, state: Path, prompt: str, rounds: int) -> di
     }
 
 
-class RawLoop:
-    """llama.cpp without anything around it."""
+def raw_tokens_per_second(path: Path, prompt: str, count: int) -> float:
+    """Return the speed of *count* tokens after *prompt* in this process, with nothing around it."""
+    library_log()
+    llama.llama_backend_init()
+    options = llama.llama_model_default_params()
+    options.n_gpu_layers = 0
+    model = llama.llama_model_load_from_file(str(path).encode(), options)
+    parameters = llama.llama_context_default_params()
+    parameters.n_ctx = CONTEXT_TOKENS
+    parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
+    parameters.n_threads = parameters.n_threads_batch = THREADS
+    parameters.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    context = llama.llama_init_from_model(model, parameters)
+    sampler = llama.llama_sampler_init_greedy()
 
-    def __init__(self, path: Path) -> None:
-        library_log()
-        llama.llama_backend_init()
-        options = llama.llama_model_default_params()
-        options.n_gpu_layers = 0
-        self._model = llama.llama_model_load_from_file(str(path).encode(), options)
-        parameters = llama.llama_context_default_params()
-        parameters.n_ctx = CONTEXT_TOKENS
-        parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
-        parameters.n_threads = parameters.n_threads_batch = THREADS
-        parameters.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        self._context = llama.llama_init_from_model(self._model, parameters)
-        self._sampler = llama.llama_sampler_init_greedy()
-
-    def tokenize(self, text: str) -> list[int]:
-        data = text.encode()
-        tokens = (llama.llama_token * len(data))()
-        vocabulary = llama.llama_model_get_vocab(self._model)
-        count = llama.llama_tokenize(
-            vocabulary, data, len(data), tokens, len(data), False, True
-        )  # fmt: skip
-        return list(tokens[:count])
-
-    def tokens_per_second(self, prompt: str, count: int) -> float:
-        """Return the speed of *count* tokens after *prompt*, without its evaluation."""
-        llama.llama_memory_clear(llama.llama_get_memory(self._context), True)
-        tokens = self.tokenize(prompt)
-        for start in range(0, len(tokens), BATCH_TOKENS):
-            self._decode(tokens[start : start + BATCH_TOKENS])
-        array = (llama.llama_token * 1)()
-        array[0] = llama.llama_sampler_sample(self._sampler, self._context, -1)
-        began = time.perf_counter()
-        for _ in range(count):
-            llama.llama_decode(self._context, llama.llama_batch_get_one(array, 1))
-            array[0] = llama.llama_sampler_sample(self._sampler, self._context, -1)
-        return count / (time.perf_counter() - began)
-
-    def _decode(self, tokens: list[int]) -> None:
-        array = (llama.llama_token * len(tokens))(*tokens)
-        code = llama.llama_decode(self._context, llama.llama_batch_get_one(array, len(tokens)))
-        assert code == 0, ctypes.c_int(code)
-
-    def close(self) -> None:
-        llama.llama_sampler_free(self._sampler)
-        llama.llama_free(self._context)
-        llama.llama_model_free(self._model)
+    data = prompt.encode()
+    tokens = (llama.llama_token * len(data))()
+    vocabulary = llama.llama_model_get_vocab(model)
+    length = llama.llama_tokenize(vocabulary, data, len(data), tokens, len(data), False, True)
+    assert 0 < length <= BATCH_TOKENS
+    assert llama.llama_decode(context, llama.llama_batch_get_one(tokens, length)) == 0
+    token = (llama.llama_token * 1)()
+    token[0] = llama.llama_sampler_sample(sampler, context, -1)
+    began = time.perf_counter()
+    for _ in range(count):
+        llama.llama_decode(context, llama.llama_batch_get_one(token, 1))
+        token[0] = llama.llama_sampler_sample(sampler, context, -1)
+    return count / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":
