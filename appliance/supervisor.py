@@ -260,7 +260,7 @@ class _Link:
         """Turn what libraries print into log events, and keep the last lines."""
         reader = asyncio.StreamReader(limit=65536)
         pipe = os.fdopen(os.dup(output.fileno()), "rb", buffering=0)
-        await asyncio.get_running_loop().connect_read_pipe(
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), pipe
         )
         try:
@@ -276,7 +276,9 @@ class _Link:
                     self._last_words.append(text)
                     await self._deliver(Logged(level="debug", text=text, worker=self.spec.name))
         finally:
-            pipe.close()
+            # Not the file itself: the loop would go on watching its number, which is soon
+            # that of another file.
+            transport.close()
 
     async def _exited(self, process: SpawnProcess, limit_s: float) -> None:
         """Wait for the end of a process, which the kernel cannot announce to asyncio here."""

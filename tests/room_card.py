@@ -22,6 +22,7 @@ class RoomCard:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stop = threading.Event()
+        self._silent = threading.Event()
 
     @staticmethod
     def say(folder: Path, number: int, samples: npt.NDArray[np.int16]) -> Path:
@@ -39,16 +40,17 @@ class RoomCard:
     def open_microphone(self, configure: Configure, deliver: Deliver) -> Format:
         opened = Format("room", CAPTURE_RATE, 1)
         configure(opened)
-        threading.Thread(target=self._capture, args=(deliver,), daemon=True).start()
+        self._stop = threading.Event()
+        threading.Thread(target=self._capture, args=(deliver, self._stop), daemon=True).start()
         return opened
 
-    def _capture(self, deliver: Deliver) -> None:
+    def _capture(self, deliver: Deliver, stop: threading.Event) -> None:
         generator = np.random.default_rng(0)
         # A new process goes on after what the one before it has said.
         next_file = len(list(self._folder.glob("*.position")))
         number, rest = 0, b""
         started = time.monotonic()
-        while not self._stop.is_set():
+        while not stop.is_set():
             said = self._folder / f"{next_file:03}.wav"
             if not rest and said.exists():
                 with wave.open(str(said)) as file:
@@ -66,13 +68,14 @@ class RoomCard:
     def open_speaker(self, configure: Configure, render: Render) -> Format:
         opened = Format("room", RATE, 1)
         configure(opened)
-        threading.Thread(target=self._play, args=(render,), daemon=True).start()
+        self._silent = threading.Event()
+        threading.Thread(target=self._play, args=(render, self._silent), daemon=True).start()
         return opened
 
-    def _play(self, render: Render) -> None:
+    def _play(self, render: Render, stop: threading.Event) -> None:
         frames = np.zeros((RATE * BLOCK_MS // 1000, 1), np.int16)
         started, number = time.monotonic(), 0
-        while not self._stop.is_set():
+        while not stop.is_set():
             render(frames)
             number += 1
             time.sleep(max(0.0, started + number * BLOCK_MS / 1000 - time.monotonic()))
@@ -81,7 +84,7 @@ class RoomCard:
         self._stop.set()
 
     def close_speaker(self) -> None:
-        self._stop.set()
+        self._silent.set()
 
     def look_again(self) -> None:
         """The room has no plugs."""
