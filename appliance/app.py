@@ -14,7 +14,7 @@ from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
 from appliance.bus import EventBus
 from appliance.clock import monotonic
 from appliance.engines import Engines
-from appliance.errors import ServiceError
+from appliance.errors import ServiceError, error_of
 from appliance.events import Event, Logged, SayRequested, Snapshot, TextAsked, WorkerChanged
 from appliance.log import log_event
 from appliance.settings import Settings
@@ -199,7 +199,7 @@ class App:
                 return
             for name in names:
                 if name in health and health[name].restarts >= 3:  # noqa: PLR2004
-                    raise ServiceError(
+                    raise error_of(health[name].exit_code)(
                         self._last_error.get(name)
                         or f"the worker {name} does not start: {health[name].detail}"
                     )

@@ -52,10 +52,11 @@ def truncate(
 
 
 def _exchanges(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
-    """Group *messages* so that each group but perhaps the first begins with a user message."""
+    """Group *messages*: a user message with all up to the next; no answer stands alone."""
     groups: list[list[ChatMessage]] = []
     for message in messages:
-        if message["role"] == "user" or not groups:
-            groups.append([])
-        groups[-1].append(message)
+        if message["role"] == "user":
+            groups.append([message])
+        elif groups:
+            groups[-1].append(message)
     return groups

@@ -56,3 +56,9 @@ class TurnError(LunaError):
     """The turn ended without an answer."""
 
     exit_code = 7
+
+
+def error_of(exit_code: int) -> type[LunaError]:
+    """Return the kind of error behind a process's exit code."""
+    kinds = {kind.exit_code: kind for kind in LunaError.__subclasses__()}
+    return kinds.get(exit_code, ServiceError)

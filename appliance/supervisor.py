@@ -57,6 +57,8 @@ class WorkerHealth:
     pid: int = 0
     restarts: int = 0
     detail: str = ""
+    exit_code: int = 0
+    """Of the last process that ended by itself."""
     since: float = field(default_factory=monotonic)
     last_pong: float = 0.0
     stats: dict[str, float] = field(default_factory=dict)
@@ -290,6 +292,7 @@ class _Link:
         code = process.exitcode
         if code is None:
             return "it closed its channel"
+        self.health.exit_code = code
         if code < 0:
             with contextlib.suppress(ValueError):
                 return f"it was ended by {signal.Signals(-code).name}"

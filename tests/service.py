@@ -150,6 +150,8 @@ def service(folder: Path, *arguments: str, env: dict[str, str] | None = None) ->
         luna.close()
 
 
-def shared_memory() -> set[str]:
-    """Return the names of Luna's shared-memory segments that exist now."""
-    return {name for name in os.listdir("/dev/shm") if name.startswith("luna_")}
+def shared_memory(pid: int = 0) -> set[str]:
+    """Return the names of the shared-memory segments that a process (0: this one) made."""
+    return {
+        name for name in os.listdir("/dev/shm") if name.startswith(f"luna_{pid or os.getpid()}_")
+    }

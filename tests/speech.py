@@ -35,6 +35,18 @@ def transcriber() -> WhisperTranscriber:
     return WhisperTranscriber(model.folder(paths.models_dir()), model.name, ("en",))
 
 
+def say_clearly(text: str, word: str) -> npt.NDArray[np.int16]:
+    """Return *text* spoken so that *word* is understood when all of it is heard at once.
+
+    The voice sounds a little different each time, and now and then says "friends" for "France".
+    """
+    for _ in range(6):
+        samples = say(text)
+        if word in understood(samples):
+            return samples
+    raise AssertionError(f"the voice does not say {word!r} clearly")
+
+
 def say(text: str, before_s: float = 0.3, after_s: float = 0.3) -> npt.NDArray[np.int16]:
     """Return *text* spoken, 16 kHz int16, with faint noise and some quiet around it."""
     voice = english_voice()
@@ -45,9 +57,10 @@ def say(text: str, before_s: float = 0.3, after_s: float = 0.3) -> npt.NDArray[n
     return mixed.clip(-32768, 32767).astype(np.int16)
 
 
-def say_to(path: Path, text: str, before_s: float = 0.3, after_s: float = 0.3) -> Path:
-    """Write :func:`say` to a WAV file."""
-    write_wav(path, say(text, before_s, after_s), RATE)
+def say_to(path: Path, text: str, word: str, before_s: float = 0.0) -> Path:
+    """Write :func:`say_clearly` to a WAV file, with more quiet before it."""
+    quiet = np.random.default_rng(2).normal(0, 12, int(before_s * RATE)).astype(np.int16)
+    write_wav(path, np.concatenate((quiet, say_clearly(text, word))), RATE)
     return path
 
 

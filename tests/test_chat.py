@@ -45,6 +45,11 @@ def test_system_prompt_and_question_stay_even_where_they_do_not_fit() -> None:
     assert truncate(messages, 50, count) == [messages[0], messages[-1]]
 
 
+def test_an_answer_without_its_question_goes() -> None:
+    messages = [message("assistant", 5), message("user", 5), message("assistant", 5)]
+    assert truncate(messages, 100, count) == messages[1:]
+
+
 def test_no_system_prompt_and_no_history() -> None:
     assert truncate([], 10, count) == []
     only = [message("user", 5)]
