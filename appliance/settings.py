@@ -68,7 +68,7 @@ class ListenSettings:
     vad_threshold: Probability = 0.5
     pause_ms: Annotated[int, Interval(ge=60, le=2000)] = 200
     """Silence after which the end of the turn is considered."""
-    speculate_ms: Annotated[int, Interval(ge=60, le=2000)] = 120
+    speculate_ms: Annotated[int, Interval(ge=60, le=2000)] = 96
     """Silence after which transcription begins on the chance that the turn is over."""
     smart_turn: bool = True
     """Ask the end-of-turn model; without it the turn ends after `max_silence_ms`."""

@@ -66,6 +66,8 @@ def serve(context: WorkerContext, build: Callable[[WorkerChannel], Worker]) -> N
     channel = WorkerChannel(context.socket)
     try:
         worker = build(channel)
+    except EOFError:
+        return  # the main process went while the worker was loading
     except LunaError as error:
         with contextlib.suppress(EOFError):
             channel.send(Logged(level="error", text=str(error), worker=context.name))

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,7 +44,8 @@ class SoundCard(Protocol):
     def open_microphone(self, configure: Configure, deliver: Deliver) -> Format:
         """Begin to capture: *deliver* gets interleaved int16 frames, from a thread of the card's.
 
-        *configure* is called with the format before the first frame is delivered.
+        *configure* is called with the format before the first frame is delivered. An empty
+        delivery stands for sound that the card has lost.
 
         Raises:
             AudioError: there is none, or it cannot be opened.
@@ -82,11 +84,13 @@ class PortAudioCard:
     def open_microphone(self, configure: Configure, deliver: Deliver) -> Format:
         prepared = False
 
-        def callback(data: Any, _frames: int, _time: Any, _status: Any) -> None:
+        def callback(data: Any, _frames: int, _time: Any, status: Any) -> None:
             nonlocal prepared
             if not prepared:
                 hurry()
                 prepared = True
+            if status.input_overflow:
+                deliver(b"")
             deliver(bytes(data))
 
         self._input, opened = self._open("input", self._sd.RawInputStream, callback, configure)
@@ -126,6 +130,7 @@ class PortAudioCard:
             index, info = self._find(kind, name)
             last: Exception | None = None
             for rate, channels in self._formats(kind, info):
+                opened = None
                 try:
                     opened = stream(
                         device=index,
@@ -141,6 +146,9 @@ class PortAudioCard:
                     opened.start()
                 except (self._sd.PortAudioError, ValueError) as error:
                     last = error
+                    if opened is not None:
+                        # It would keep the device busy for the formats that are tried next.
+                        opened.close(ignore_errors=True)
                     continue
                 return opened, found
         raise AudioError(f"{info['name']} cannot be opened: {last}")
@@ -231,6 +239,14 @@ def list_devices() -> list[DeviceInfo]:
         )
         for info in devices
     ]
+
+
+def hardware() -> str:
+    """Return the kernel's list of sound cards: it changes when one is plugged in or out."""
+    try:
+        return Path("/proc/asound/cards").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # no sound driver is loaded
 
 
 def _sounddevice() -> Any:

@@ -103,15 +103,16 @@ class FileCard:
         return opened
 
     def _play_source(self, deliver: Deliver) -> None:
+        # In the place of digital zeros, which would be taken for a dead microphone: the file
+        # would then begin anew.
+        quiet = np.zeros(CAPTURE_BLOCK, np.int16)
+        quiet[::2] = 1
         due = time.monotonic()
         for block in _blocks(read_sound(self._source)):
-            deliver(block.tobytes())
+            deliver((block if block.any() else quiet).tobytes())
             due = self._pace(due, self._stop_microphone)
             if self._stop_microphone.is_set():
                 return
-        # Not digital zeros: those would be taken for a dead microphone.
-        quiet = np.zeros(CAPTURE_BLOCK, np.int16)
-        quiet[::2] = 1
         while not self._stop_microphone.is_set():
             deliver(quiet.tobytes())
             due = self._pace(due, self._stop_microphone)

@@ -36,6 +36,7 @@ class Player:
         """What happened, for the thread that tells the main process."""
         self._orders: deque[tuple[str, int]] = deque()
         self._signals: dict[str, npt.NDArray[np.float32]] = {}
+        self._due: list[str] = []
         self._mixed: list[npt.NDArray[np.float32]] = []
         self._rate = 0
         self._cancelled = 0
@@ -77,13 +78,14 @@ class Player:
         if rate != self._rate:
             self._signals = {name: earcons.synthesise(name, rate) for name in earcons.NAMES}
             self._rest = self._rest[:0]
+            self._mixed = []
         self._rate = rate
         self._ring.rate = rate
 
     @property
     def active(self) -> bool:
         """There is something to play, or about to be."""
-        return bool(self._turn or self._mixed or self._orders or self._ring.depth)
+        return bool(self._turn or self._due or self._mixed or self._orders or self._ring.depth)
 
     @property
     def in_turn(self) -> bool:
@@ -114,6 +116,12 @@ class Player:
         if self._cancelled and self._ring.depth:
             self._skip_cancelled()
 
+    def forget_signals(self) -> None:
+        """Drop the earcons that no speaker could play; late ones would only be noise."""
+        self.idle()  # takes those up that are still among the orders
+        self._due.clear()
+        self._mixed.clear()
+
     def _obey(self, mono: npt.NDArray[np.float32]) -> None:
         while self._orders:
             order, turn_id = self._orders.popleft()
@@ -122,20 +130,21 @@ class Player:
             elif order == "pause":
                 if turn_id == self._turn:
                     self._fade_out(mono, take=False)
+                if turn_id == self._turn:  # the fade may have found its end
                     self._paused = turn_id
             elif order == "resume":
                 self._fade_in = self._paused != 0
                 self._paused = 0
-            elif order in self._signals:
-                self._mixed.append(self._signals[order])
+            else:
+                self._due.append(order)
 
     def _cancel(self, turn_id: int, mono: npt.NDArray[np.float32]) -> None:
+        if 0 < self._turn <= turn_id and not self._paused:
+            self._fade_out(mono, take=True)
         self._cancelled = max(self._cancelled, turn_id)
-        if self._turn and self._turn <= turn_id:
-            if not self._paused:
-                self._fade_out(mono, take=True)
+        if 0 < self._turn <= turn_id:
             self._end(self._turn, cut=True)
-        elif turn_id > self._finished:
+        if turn_id > self._finished:
             self.reports.append(PlaybackFinished(turn_id=turn_id, cut=True))
             self._finished = turn_id
 
@@ -146,10 +155,17 @@ class Player:
                 return
 
     def _fade_out(self, mono: npt.NDArray[np.float32], *, take: bool) -> None:
+        turn = self._turn
+        if len(mono) and not len(self._rest) and (block := self._ring.read()) is not None:
+            # Blocks are as long as callbacks, so the place is mostly between two of them.
+            self._begin(block)
+        if self._turn != turn:
+            return
         count = min(len(mono), len(self._rest), max(1, int(_FADE_S * self._rate)))
         if count:
             mono[:count] = self._rest[:count] * np.linspace(1.0, 0.0, count, dtype=np.float32)
             if take:
+                self._rest = self._rest[count:]
                 self._clause_samples += count
 
     def _fill(self, mono: npt.NDArray[np.float32]) -> int:
@@ -180,6 +196,8 @@ class Player:
         if self._turn != block.turn_id:
             if block.end and not len(block.payload) and block.turn_id <= self._finished:
                 return
+            if self._turn:
+                self._end(self._turn, cut=True)  # its end never came: whoever wrote it has died
             self._turn, self._clause, self._clause_samples = block.turn_id, 0, 0
             if len(block.payload):
                 self.reports.append(PlaybackStarted(turn_id=block.turn_id))
@@ -210,6 +228,8 @@ class Player:
         self._rest = self._rest[:0]
 
     def _mix_signals(self, mono: npt.NDArray[np.float32]) -> None:
+        self._mixed += [self._signals[name] for name in self._due]
+        self._due = []
         going_on = []
         for signal in self._mixed:
             count = min(len(signal), len(mono))

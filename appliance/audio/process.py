@@ -7,11 +7,14 @@ sound server, so one that hangs cannot hold up commands; :meth:`AudioWorker.busy
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import signal
 import threading
 from collections.abc import Callable
 
-from appliance.audio.device import Format, SoundCard
+from appliance.audio.device import Format, SoundCard, hardware
 from appliance.audio.player import Player
 from appliance.audio.recorder import Recorder
 from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
@@ -27,7 +30,7 @@ from appliance.commands import (
     SetVolume,
 )
 from appliance.errors import AudioError
-from appliance.events import CaptureDropped, MicrophoneChanged, Ready, SpeakerChanged
+from appliance.events import CaptureDropped, Logged, MicrophoneChanged, Ready, SpeakerChanged
 from appliance.ipc import WorkerChannel
 from appliance.realtime import hurry
 from appliance.settings import AudioSettings
@@ -87,6 +90,7 @@ class AudioWorker:
         self._playback = playback
         self._build_card = build_card
         self._card: SoundCard | None = None
+        self._hardware = ""
         self._recorder = Recorder(capture)
         self.player = Player(playback, settings.volume, settings.earcon_volume)
         self._staged: queue.Queue[bytes | None] = queue.Queue(STAGED_BLOCKS)
@@ -108,11 +112,25 @@ class AudioWorker:
         self._device_call_since = 0.0
         self.first_device = threading.Event()
         self._threads = [
-            threading.Thread(target=self._pump, name="pump", daemon=True),
-            threading.Thread(target=self._keep, name="keeper", daemon=True),
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (("pump", self._pump), ("keeper", self._keep))
         ]
         for thread in self._threads:
             thread.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """Do a thread's work; without it the worker would look alive and be deaf."""
+        try:
+            work()
+        except EOFError:
+            return  # the main process is gone; the message loop ends the worker
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not go unnoticed
+            with contextlib.suppress(EOFError):
+                name = threading.current_thread().name
+                self._channel.send(
+                    Logged(level="error", text=f"the {name} failed: {error!r}", worker="audio")
+                )
+            os.kill(os.getpid(), signal.SIGTERM)  # the supervisor starts another one
 
     @property
     def microphone(self) -> str:
@@ -154,6 +172,9 @@ class AudioWorker:
             "device_overflows": float(self._overflows),
             "underruns": float(self.player.underruns),
             "wrong_rate_blocks": float(self.player.wrong_rate_blocks),
+            "crc_retries": float(self._playback.retries),
+            "corrupt_blocks": float(self._playback.corrupt),
+            "capture_staged": float(self._staged.qsize()),
             "playback_depth": float(self._playback.depth),
             "reopened": float(self._reopened),
         }
@@ -168,6 +189,9 @@ class AudioWorker:
 
     def _deliver(self, raw: bytes) -> None:
         """Take what was captured; runs in the card's thread, so it only hands it on."""
+        if not raw:
+            self._overflows += 1
+            return
         try:
             self._staged.put_nowait(raw)
         except queue.Full:
@@ -189,8 +213,6 @@ class AudioWorker:
                 self._report()
                 self._wake.wait(0.01 if self._rendering_is_awaited() else TICK_S)
                 self._wake.clear()
-        except EOFError:
-            return  # the main process is gone; the message loop ends the worker
         finally:
             if self._card is not None:
                 self._call(self._card.close_speaker)
@@ -260,8 +282,9 @@ class AudioWorker:
         try:
             card = self._fresh_card()
             self._device_call_since = monotonic()
-            while not self._staged.empty():
-                self._staged.get_nowait()  # of the device before, perhaps in another format
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._staged.get_nowait()  # of the device before, perhaps in another format
             opened = card.open_microphone(self._recorder.configure, self._deliver)
             self._microphone = opened
         except AudioError as error:
@@ -288,8 +311,18 @@ class AudioWorker:
         """Return the card, with its list of devices renewed if nothing is open."""
         if self._card is None:
             self._device_call_since = monotonic()
+            self._hardware = hardware()
             self._card = self._build_card()
-        elif self._microphone is None and self._speaker is None:
+            return self._card
+        if hardware() != self._hardware:
+            # Something was plugged in or out, which PortAudio sees only while nothing is open.
+            # The other part is opened again in the keeper's next round.
+            if self._microphone is not None:
+                self._close_microphone("lost", "the sound cards have changed")
+            if self._speaker is not None:
+                self._close_speaker("lost", "the sound cards have changed")
+        if self._microphone is None and self._speaker is None:
+            self._hardware = hardware()
             self._call(self._card.look_again)
         return self._card
 
@@ -303,7 +336,8 @@ class AudioWorker:
                 self._open_speaker()
             return
         idle_s = self._settings.speaker_idle_s
-        if now - self._last_render > self._settings.deaf_after_s:
+        deaf_after_s = self._settings.deaf_after_s
+        if deaf_after_s and now - self._last_render > deaf_after_s:
             self._close_speaker("lost", "it takes no more sound")
             self._postpone("speaker")
         elif idle_s and now - self._last_sound > idle_s:
@@ -319,6 +353,7 @@ class AudioWorker:
             if self._speaker_status != "missing":
                 self._speaker_status = "missing"
                 self._channel.send(SpeakerChanged(status="missing", detail=str(error)))
+            self.player.forget_signals()
             self._postpone("speaker")
             return
         finally:

@@ -321,6 +321,13 @@ class PlaybackRing:
         )
         self._space = EventFd()
         self._data = EventFd()
+        self._start_counting()
+
+    def _start_counting(self) -> None:
+        self.retries = 0
+        """Reads whose check failed at first; counted by the reading process."""
+        self.corrupt = 0
+        """Blocks that were dropped because their check went on failing."""
 
     @staticmethod
     def _max_payload() -> int:
@@ -335,6 +342,7 @@ class PlaybackRing:
         self._segment = _Segment(slots, _PLAYBACK_META, self._max_payload(), name)
         self._space = state["space"]
         self._data = state["data"]
+        self._start_counting()
 
     @property
     def rate(self) -> int:
@@ -386,17 +394,20 @@ class PlaybackRing:
 
     def read(self) -> PlaybackBlock | None:
         """Take the next block, or return None when there is none. Never waits."""
-        number = self._segment.words[_TAIL]
-        if number >= self._segment.words[_HEAD]:
-            return None
-        block = _read_checked(self._segment, number)
-        self._segment.words[_TAIL] = number + 1
-        self._space.set()
-        if block is None:
-            return None
-        header, payload = block
-        end = bool(header[5] & END_OF_SPEECH)
-        return PlaybackBlock(header[3], header[4], end, header[6], payload)
+        while (number := self._segment.words[_TAIL]) < self._segment.words[_HEAD]:
+            block = self._segment.get(number)
+            if block is None:
+                self.retries += 1
+                block = _read_checked(self._segment, number)
+            self._segment.words[_TAIL] = number + 1
+            self._space.set()
+            if block is None:
+                self.corrupt += 1
+                continue
+            header, payload = block
+            end = bool(header[5] & END_OF_SPEECH)
+            return PlaybackBlock(header[3], header[4], end, header[6], payload)
+        return None
 
     def drain(self) -> Iterator[PlaybackBlock]:
         """Take all blocks that are there now."""

@@ -216,6 +216,21 @@ def test_recording_in_and_reply_out(tmp_path: Path) -> None:
         assert np.array_equal(np.frombuffer(file.readframes(10_000), np.int16), reply)
 
 
+def test_digital_silence_in_a_recording_is_no_dead_microphone(tmp_path: Path) -> None:
+    """It would be opened again, and the recording would begin anew."""
+    source = tmp_path / "q.wav"
+    write(source, CAPTURE_RATE, 1, 2, bytes(CAPTURE_BLOCK * 2 * 3))
+    room = Room(wanted=3, reply=np.zeros(0, np.int16))
+    card = FileCard(source, tmp_path / "a.wav")
+    card.open_microphone(room.formats.append, room.deliver)
+    assert room.enough.wait(10)
+    card.close_microphone()
+    for block in room.blocks:
+        samples = np.frombuffer(block, np.int16)
+        assert samples.any()
+        assert np.abs(samples).max() <= 1
+
+
 def test_closing_what_is_not_open() -> None:
     card = FileCard(Path("q.wav"), Path("a.wav"))
     card.close_microphone()

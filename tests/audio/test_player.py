@@ -259,3 +259,74 @@ def test_signals_are_mixed_over_a_reply_and_never_wrap(speaker: Speaker) -> None
     # A sum that wrapped would jump from one end of the scale to the other.
     assert np.abs(np.diff(got)).max() < 20_000
     assert np.all(got[-BLOCK:] == 32_000)
+
+
+@pytest.mark.parametrize("order", ["cancel", "pause"])
+def test_falls_silent_without_a_click_between_two_blocks(speaker: Speaker, order: str) -> None:
+    """The usual case: callbacks and blocks have the same length."""
+    speaker.reply(1, [np.full(BLOCK * 4, 10_000, np.int16)])
+    speaker.render(BLOCK)
+    getattr(speaker.player, order)(1)
+    rest = speaker.render(BLOCK).astype(int)
+    assert rest[0] > 9_000
+    assert np.abs(np.diff(rest[: FADE + 1])).max() < 200
+    assert not rest[FADE:].any()
+
+
+def test_pause_and_resume_between_two_blocks_lose_no_sample(speaker: Speaker) -> None:
+    reply = ramp(BLOCK * 4, start=2_000)
+    speaker.reply(1, [reply])
+    speaker.render(BLOCK)
+    speaker.player.pause(1)
+    speaker.render(BLOCK * 2)
+    speaker.player.resume(1)
+    after = speaker.render(BLOCK * 4)
+    assert np.array_equal(after[FADE : BLOCK * 3], reply[BLOCK + FADE :])
+    (end,) = speaker.finished()
+    assert (end.cut, end.clause_samples) == (False, len(reply))
+
+
+@pytest.mark.parametrize("order", ["cancel", "pause"])
+def test_an_order_that_finds_only_the_end_left(speaker: Speaker, order: str) -> None:
+    speaker.reply(1, [ramp(BLOCK)])
+    speaker.render(BLOCK)
+    getattr(speaker.player, order)(1)
+    assert not speaker.render(BLOCK).any()
+    assert [(e.turn_id, e.cut, e.clause_samples) for e in speaker.finished()] == [(1, False, BLOCK)]
+    speaker.reply(2, [ramp(BLOCK)])
+    assert np.array_equal(speaker.render(BLOCK), ramp(BLOCK))
+
+
+def test_cancel_of_a_waiting_turn_ends_it_and_the_one_before(speaker: Speaker) -> None:
+    speaker.reply(1, [ramp(BLOCK * 3)])
+    speaker.reply(2, [ramp(BLOCK)])
+    speaker.render(BLOCK)
+    speaker.player.cancel(2)
+    speaker.render(BLOCK * 6)
+    assert [(e.turn_id, e.cut, e.clause) for e in speaker.finished()] == [
+        (1, True, 1),
+        (2, True, 0),
+    ]
+
+
+def test_a_turn_whose_end_never_comes_is_ended_by_the_next(speaker: Speaker) -> None:
+    speaker.reply(1, [ramp(BLOCK)], end=False)
+    speaker.reply(2, [ramp(BLOCK)])
+    speaker.render(BLOCK * 3)
+    assert [(e.turn_id, e.cut, e.clause_samples) for e in speaker.finished()] == [
+        (1, True, BLOCK),
+        (2, False, BLOCK),
+    ]
+
+
+def test_a_signal_waits_for_the_speaker_but_not_for_ever(speaker: Speaker) -> None:
+    speaker.player.signal("wake")
+    speaker.player.idle()  # the speaker is being opened
+    assert speaker.player.active
+    assert speaker.render(BLOCK * 10).any()
+    for _ in range(8):
+        speaker.player.signal("error")
+        speaker.player.idle()
+    speaker.player.forget_signals()  # there is no speaker
+    assert not speaker.player.active
+    assert not speaker.render(BLOCK * 10).any()

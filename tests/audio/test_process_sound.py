@@ -19,7 +19,16 @@ import pytest
 from appliance.audio.device import PortAudioCard
 from appliance.audio.process import main
 from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, PlaybackRing
-from appliance.commands import Cancel, Command, Ping, PreparePlayback, SetMuted, Shutdown
+from appliance.commands import (
+    Cancel,
+    Command,
+    PausePlayback,
+    Ping,
+    PreparePlayback,
+    ResumePlayback,
+    SetMuted,
+    Shutdown,
+)
 from appliance.events import (
     MicrophoneChanged,
     PlaybackFinished,
@@ -261,6 +270,29 @@ def test_cancel_silences_within_200_ms(start: Start, sound_card: VirtualSoundCar
         listener.close()
     print("silent after", took)
     assert statistics.median(took) <= 0.2, took
+
+
+def test_pause_keeps_the_place(start: Start, sound_card: VirtualSoundCard, tmp_path: Path) -> None:
+    """As much is heard as was written, with a silence in the middle."""
+    audio = start(speaker_idle_s=0)
+    audio.speaker("open")
+    with sound_card.recording(tmp_path / "heard.wav"):
+        audio.reply(1, 2.0)
+        audio.until(PlaybackStarted)
+        time.sleep(0.5)
+        audio.send(PausePlayback(turn_id=1))
+        time.sleep(1.0)
+        audio.send(ResumePlayback(turn_id=1))
+        end = audio.until(PlaybackFinished)
+        time.sleep(0.3)
+    assert (end.cut, end.clause_samples) == (False, 2 * audio.playback.rate)
+    heard = loud_part(read_wav(tmp_path / "heard.wav"))
+    windows = np.abs(heard[: len(heard) // 160 * 160].astype(int)).reshape(-1, 160).max(axis=1)
+    loud = np.count_nonzero(windows > LOUD) / 100
+    assert loud == pytest.approx(2.0, abs=0.1)
+    assert len(windows) / 100 - loud > 0.7
+    audio.send(Ping(n=1))
+    assert audio.until(Pong).stats["underruns"] == 0
 
 
 def test_the_server_dies_during_capture(

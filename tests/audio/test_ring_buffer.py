@@ -224,6 +224,19 @@ def test_back_pressure() -> None:
         ring.close()
 
 
+def test_a_corrupt_playback_block_is_dropped_and_the_rest_played() -> None:
+    ring = PlaybackRing(0.5)
+    try:
+        for number in range(3):
+            assert ring.write(block(number), turn_id=1, clause=1)
+        segment = ring._segment
+        segment._buffer[64 + segment._stride + 100] ^= 0x40
+        assert [number_of(got.payload) for got in ring.drain()] == [0, 2]
+        assert (ring.retries, ring.corrupt, ring.depth) == (1, 1, 0)
+    finally:
+        ring.close()
+
+
 # --- between processes ---
 
 
