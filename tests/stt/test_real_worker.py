@@ -16,14 +16,15 @@ from appliance.ipc import WorkerChannel, channel_pair
 from appliance.stt import process
 from appliance.stt.whisper import load
 from appliance.worker import WorkerContext
-from tests.benchmarks.speech_clips import english_voice, noisy, spoken
+from tests.benchmarks.speech_clips import noisy, spoken
+from tests.speech import steady_voice
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 
 def test_speech_in_the_ring_becomes_text() -> None:
     speech = noisy(
-        spoken(english_voice(), "What is the capital of France?"), 25, np.random.default_rng(1)
+        spoken(steady_voice(), "What is the capital of France?"), 25, np.random.default_rng(1)
     )
     ring = CaptureRing(10.0)
     blocks = len(speech) // CAPTURE_BLOCK

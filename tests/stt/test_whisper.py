@@ -21,12 +21,12 @@ from appliance.stt.whisper import RATE, WhisperTranscriber, load, peak_level
 from appliance.tts.piper import PiperVoice
 from tests.benchmarks.speech_clips import (
     SENTENCES,
-    english_voice,
     noisy,
     spoken,
     word_errors,
     words,
 )
+from tests.speech import steady_voice
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 Samples = npt.NDArray[np.int16]
@@ -39,7 +39,7 @@ def transcriber() -> WhisperTranscriber:
 
 @pytest.fixture(scope="module")
 def voice() -> PiperVoice:
-    return english_voice()
+    return steady_voice()
 
 
 @pytest.fixture
