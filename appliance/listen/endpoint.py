@@ -118,7 +118,7 @@ class Endpointer:
         self._speculate = _chunks(min(options.speculate_ms, options.pause_ms))
         self._pause = _chunks(options.pause_ms)
         self._longest = _chunks(options.max_silence_ms)
-        self._ask_at = {self._speculate, *map(_chunks, ASK_AGAIN_MS)}
+        self._ask_at = {max(self._speculate, _chunks(ms)) for ms in (0, *ASK_AGAIN_MS)}
 
     @property
     def speaking(self) -> bool:
