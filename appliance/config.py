@@ -5,11 +5,11 @@ A mistake is reported as ``file:line: section.key: what is wrong``, every mistak
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import os
 import re
-import textwrap
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,12 @@ from appliance.errors import ConfigError
 from appliance.settings import Settings
 
 MAX_BYTES = 1_000_000
+MAX_SHOWN = 60
+"""Characters of a wrong value in the report."""
 PREFIX = "LUNA_"
 """``LUNA_AUDIO__INPUT_DEVICE`` sets ``input_device`` in ``[audio]``."""
-_SECRET = re.compile(r"key|token|password|secret", re.IGNORECASE)
+_SECRET = re.compile(r"key|token(?!s)|password|secret", re.IGNORECASE)
+"""Values that are not shown. ``max_tokens`` counts tokens of a language model."""
 
 
 @dataclass(frozen=True)
@@ -60,25 +63,29 @@ def load(
         ConfigError: there are mistakes; the message lists all of them, one a line.
     """
     mistakes: list[str] = []
-    merged: dict[str, Any] = {}
-    origin: dict[str, _Source] = {}
-    for path in [file] if file else paths.config_files():
-        _merge(merged, origin, *_read_file(path, mistakes))
-    _merge(merged, origin, *_read_environment(os.environ if environ is None else environ))
-    _merge(merged, origin, *_read_overrides(overrides, mistakes))
-
-    if not (merged or mistakes):
+    sources = [
+        *(_read_file(path, mistakes) for path in ([file] if file else paths.config_files())),
+        _read_environment(os.environ if environ is None else environ),
+        _read_overrides(overrides, mistakes),
+    ]
+    sources = [(values, source) for values, source in sources if values]
+    if not (sources or mistakes):
         return Settings()  # nothing to check, and pydantic takes its time
     from pydantic import TypeAdapter, ValidationError
 
-    try:
-        settings = TypeAdapter(Settings).validate_python(merged)
-    except ValidationError as error:
-        mistakes += [_describe(e, origin) for e in error.errors()]
+    adapter = TypeAdapter(Settings)
+    merged: dict[str, Any] = {}
+    for values, source in sources:
+        # Each by itself: a mistake counts even where a later source overrides it.
+        try:
+            adapter.validate_python(values)
+        except ValidationError as error:
+            mistakes += [_describe(e, source) for e in error.errors()]
+        _merge(merged, values)
     if mistakes:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError("\n  ".join([f"the configuration has {count}:", *mistakes]))
-    return settings
+    return adapter.validate_python(merged)
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -92,9 +99,9 @@ def _read_file(path: Path, mistakes: list[str]) -> tuple[dict[str, Any], _Source
         if len(data) > MAX_BYTES:
             mistakes.append(f"{path}: larger than {MAX_BYTES} bytes; this is no configuration")
             return {}, source
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # some editors begin a file with a byte order mark
         source.lines.update(_key_lines(text))
-        return tomllib.loads(text), source
+        return _toml(text), source
     except OSError as error:
         mistakes.append(f"{path}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
@@ -104,6 +111,18 @@ def _read_file(path: Path, mistakes: list[str]) -> tuple[dict[str, Any], _Source
         place = f"{path}:{where.group(1)}" if where else str(path)
         mistakes.append(f"{place}: not TOML: {re.sub(r' [(]at .*[)]$', '', str(error))}")
     return {}, source
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Parse *text*; whatever is wrong with it is a ``TOMLDecodeError``."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("brackets are nested too deeply") from None
+    except ValueError:
+        raise tomllib.TOMLDecodeError("a number has too many digits") from None
 
 
 def _key_lines(text: str) -> dict[str, int]:
@@ -151,9 +170,10 @@ def _value(text: str, section: str, key: str) -> Any:
     if typing.get_origin(wanted) is tuple and not text.lstrip().startswith("["):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        parsed = _toml(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
 def _wanted(section: str, key: str) -> Any:
@@ -164,40 +184,44 @@ def _wanted(section: str, key: str) -> Any:
     return typing.get_type_hints(hints[section]).get(key)
 
 
-def _merge(
-    merged: dict[str, Any], origin: dict[str, _Source], values: dict[str, Any], source: _Source
-) -> None:
-    for section, content in values.items():
-        origin[section] = source
-        if isinstance(content, dict) and isinstance(merged.get(section, {}), dict):
-            merged.setdefault(section, {}).update(content)
-            origin.update({f"{section}.{key}": source for key in content})
+def _merge(merged: dict[str, Any], values: dict[str, Any]) -> None:
+    """Lay *values* over *merged*, table by table."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            _merge(merged[key], value)
         else:
-            merged[section] = content
+            # A copy: what is laid over it later must not change the source itself.
+            merged[key] = copy.deepcopy(value)
 
 
 # --- reporting ---------------------------------------------------------------------------------
 
 
-def _describe(error: Any, origin: Mapping[str, _Source]) -> str:
-    keys = [str(part) for part in error["loc"] if not str(part).startswith(("function-", "lax"))]
-    name = ".".join(keys[:2])
-    source = origin.get(name) or origin.get(keys[0])
-    place = f"{source.place(name)}: " if source else ""
+def _describe(error: Any, source: _Source) -> str:
+    keys = [str(part) for part in error["loc"][:2]]
+    name = ".".join(keys)
+    place = f"{source.place(name)}: {_printable(name)}"
     if error["type"] == "unexpected_keyword_argument":
-        return f"{place}{name}: unknown {'key' if len(keys) > 1 else 'section'}{_hint(keys)}"
+        return f"{place}: unknown {'key' if len(keys) > 1 else 'section'}{_hint(keys)}"
     message = error["msg"][0].lower() + error["msg"][1:]
     value = repr(error["input"])
-    shown = "***" if _SECRET.search(name) else textwrap.shorten(value, 60, placeholder=" …")
-    return f"{place}{name}: {message}, not {shown}"
+    secret = _SECRET.search(name) or _SECRET.search(value)
+    shown = "***" if secret else _short(value)
+    return f"{place}: {message}, not {shown}"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= MAX_SHOWN else value[: MAX_SHOWN - 2] + " …"
+
+
+def _printable(name: str) -> str:
+    """Return *name* without what could move a terminal's cursor or begin a new line."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _hint(keys: Sequence[str]) -> str:
     """Return what the writer may have meant."""
-    sections = typing.get_type_hints(Settings)
-    if len(keys) == 1:
-        known = list(sections)
-    else:
-        known = [f.name for f in dataclasses.fields(sections[keys[0]])]
+    owner = Settings if len(keys) == 1 else typing.get_type_hints(Settings)[keys[0]]
+    known = [f.name for f in dataclasses.fields(owner)]
     near = difflib.get_close_matches(keys[-1].lower(), known, n=1)
     return f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"

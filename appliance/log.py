@@ -35,6 +35,9 @@ logger = logging.getLogger("luna")
 logger.addHandler(logging.NullHandler())
 logger.propagate = False
 
+_FOREIGN = ("asyncio", "aiohttp")
+"""Libraries whose warnings belong into the same log, in the same form."""
+
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -45,13 +48,20 @@ _LEVELS = {
 
 def configure(level: str) -> None:
     """Send the log to the journal (under systemd), else to standard error."""
+    handler = _journal() or _stream()
     logger.setLevel(_LEVELS[level])
-    logger.handlers = [_journal() or _stream()]
+    logger.handlers = [handler]
+    for name in _FOREIGN:
+        foreign = logging.getLogger(name)
+        foreign.handlers, foreign.propagate = [handler], False
+        foreign.setLevel(logging.WARNING)
 
 
 def _journal() -> logging.Handler | None:
-    """Return a handler for systemd's journal, where we run under it and can reach it."""
-    if not os.environ.get("JOURNAL_STREAM"):
+    """Return a handler for systemd's journal, where standard error leads to it."""
+    # A terminal of a desktop may inherit the variable: it holds for this very file alone.
+    error = os.fstat(2)
+    if os.environ.get("JOURNAL_STREAM") != f"{error.st_dev}:{error.st_ino}":
         return None
     try:
         from systemd.journal import JournalHandler
@@ -85,6 +95,10 @@ class _Json(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if record.name != logger.name:
+            line["logger"] = record.name
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -94,7 +108,8 @@ class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC).astimezone()
         mark = {"WARNING": "! ", "ERROR": "!! "}.get(record.levelname, "")
-        return f"{when:%H:%M:%S} {mark}{record.getMessage()}"
+        line = f"{when:%H:%M:%S} {mark}{record.getMessage()}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def log_event(event: Event) -> None:

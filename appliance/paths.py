@@ -6,7 +6,7 @@ import os
 import pwd
 from pathlib import Path
 
-from appliance.errors import ServiceError
+from appliance.errors import ConfigError, ServiceError
 
 SERVICE_USER = "luna"
 
@@ -24,21 +24,60 @@ def is_service() -> bool:
 def _xdg(variable: str, fallback: str) -> Path:
     """Return the user's folder for Luna below an XDG base directory (absolute ones only count)."""
     value = os.environ.get(variable, "")
-    base = Path(value) if value.startswith("/") else Path.home() / fallback
-    return base / "luna"
+    return (Path(value) if value.startswith("/") else _expand(f"~/{fallback}")) / "luna"
+
+
+def _expand(name: str) -> Path:
+    """Return the path *name* with its ``~`` replaced.
+
+    Raises:
+        ConfigError: there is no such home folder.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{name}: no such home folder; write the whole path") from error
 
 
 def config_files() -> list[Path]:
-    """Return the configuration files that exist, the later ones overriding the earlier."""
+    """Return the configuration files, the later ones overriding the earlier.
+
+    What is there but cannot be read is among them: the owner must hear of it.
+
+    Raises:
+        ConfigError: the folder ``conf.d`` cannot be listed.
+    """
     folder = Path("/etc/luna") if is_service() else _xdg("XDG_CONFIG_HOME", ".config")
-    files = [folder / "luna.toml", *sorted((folder / "conf.d").glob("*.toml"))]
-    return [file for file in files if file.exists()]
+    names = ["luna.toml", *(f"conf.d/{name}" for name in _fragments(folder / "conf.d"))]
+    return [folder / name for name in names if _is_there(folder / name)]
+
+
+def _fragments(folder: Path) -> list[str]:
+    """Return the names of the TOML files in *folder*; hidden ones belong to editors."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be read: {error.strerror}") from error
+    return sorted(name for name in names if name.endswith(".toml") and name[0] != ".")
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is something of this name, even a link to nowhere."""
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # reading it will say what is wrong
+    return True
 
 
 def data_dir(configured: str = "") -> Path:
     """Return the folder of all state that must survive (``DATA_DIR``)."""
     if configured or (configured := os.environ.get("DATA_DIR", "")):
-        return Path(configured).expanduser()
+        return _expand(configured)
     return Path("/var/lib/luna") if is_service() else _xdg("XDG_DATA_HOME", ".local/share")
 
 
@@ -50,7 +89,7 @@ def cache_dir() -> Path:
 def models_dir(configured: str = "") -> Path:
     """Return the folder of the model files."""
     if configured or (configured := os.environ.get("LUNA_MODELS_DIR", "")):
-        return Path(configured).expanduser()
+        return _expand(configured)
     return cache_dir() / "models"
 
 
@@ -69,8 +108,11 @@ def runtime_dir() -> Path:
     folder = Path(base) / "luna" if base.startswith("/") else cache_dir() / "run"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
+        found = folder.stat()
+        if found.st_uid != os.getuid():
             raise ServiceError(f"{folder} belongs to another user; set XDG_RUNTIME_DIR")
+        if found.st_mode & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
         raise ServiceError(f"the folder {folder} cannot be made: {error.strerror}") from error
     return folder

@@ -13,7 +13,8 @@ FALLBACK = "en"
 def catalogue(language: str) -> dict[str, str]:
     """Return all texts of *language* by key; English for a language without a catalogue."""
     file = resources.files("appliance") / "locales" / f"{language}.json"
-    if not file.is_file():
+    # The language may come from outside: no name may lead to another folder.
+    if not (language.isalpha() and file.is_file()):
         return catalogue(FALLBACK)
     texts: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     return texts

@@ -103,6 +103,7 @@ class Coordinator:
         self._temperature = temperature
         self._language = language
         self._model = ""
+        self._shown = self.appliance.state
         self._running: dict[int, _Running] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waiting: list[TextAsked | SayRequested] = []
@@ -136,11 +137,11 @@ class Coordinator:
     # --- what the state machine wants done ---
 
     def _apply(self, step: turns.Step) -> None:
-        before = self.appliance
         self.appliance, actions = step
         for action in actions:
             self._do(action)
-        if self.appliance.state is not before.state:
+        if self.appliance.state is not self._shown:
+            self._shown = self.appliance.state
             turn_id = self.appliance.turn.id if self.appliance.turn else 0
             self._publish(StateChanged(state=self.appliance.state.value, turn_id=turn_id))
 
@@ -188,10 +189,14 @@ class Coordinator:
             # Speech over a reply becomes a turn only with its first words.
             running = self._running[turn.id] = _Running(turn, TurnTimes())
         old = running.reply
-        if old is not None and old.attempt == turn.attempt and old.clauses:
+        if old is not None and old.attempt == turn.attempt and old.noticed:
             # The model was lost in mid-sentence: starting again would repeat what was heard.
             if not old.finished:
-                self._speak_phrase(turn.id, "speech.failed", final=True)
+                detail = self._phrase("speech.failed", old.language)
+                lost = GenerationFinished(
+                    turn_id=turn.id, attempt=turn.attempt, reason="failed", detail=detail
+                )
+                self.handle(lost)
             return
         reply = Reply(
             turn_id=turn.id,
@@ -200,6 +205,8 @@ class Coordinator:
             language=turn.language or self._language,
             spoken=turn.spoken,
             released=turn.released,
+            # A filler has been ordered: the numbers of the clauses go on after it.
+            clauses=old.clauses if old else [],
         )
         running.reply = reply
         running.times.generation_began = monotonic()
@@ -304,18 +311,18 @@ class Coordinator:
                 times.speech_ended = event.at - event.silence_ms / 1000
             case Transcribed():
                 times.stt_ms = event.duration_ms
-            case TokensGenerated() if reply and reply.attempt == event.attempt:
+            case TokensGenerated() if reply and reply.expects(event.attempt):
                 times.first_token = times.first_token or event.at
                 reply.feed(event.text)
                 if reply.released:
                     self._publish(Content(turn_id=event.turn_id, text=event.text))
                     self._speak_ready(reply)
-            case GenerationFinished() if reply and reply.attempt == event.attempt:
+            case GenerationFinished() if reply and reply.expects(event.attempt):
                 times.tokens_per_second = event.tokens_per_second
                 if event.reason in ("stop", "length"):
                     reply.finish()
                     self._speak_ready(reply)
-                elif event.reason == "failed":
+                elif event.reason == "failed" and reply.released:
                     self._publish(Error(turn_id=event.turn_id, text=event.detail))
             case ClauseSynthesised() if reply:
                 times.first_audio = times.first_audio or event.first_audio_at
@@ -365,7 +372,8 @@ class Coordinator:
             asyncio.get_running_loop().call_later(1.0, self._close_turn, turn_id, None)
             return
         self._close_turn(turn_id, None)
-        if outcome == "answered" and reply and reply.spoken and reply.asks_something():
+        answered = running.outcome == "answered" and reply is not None
+        if answered and reply and reply.spoken and reply.asks_something():
             self._apply(machine.follow_up(self.appliance))
 
     def _close_turn(self, turn_id: int, cut: PlaybackFinished | None) -> None:

@@ -48,6 +48,17 @@ class Reply:
     _splitter: ClauseSplitter = field(default_factory=ClauseSplitter)
     _waiting: list[str] = field(default_factory=list)
 
+    @property
+    def noticed(self) -> bool:
+        """Something of the answer went out: it cannot be begun again."""
+        if self.finished or not self.spoken:
+            return self.released and (self.finished or bool(self.text))
+        return any(clause.counts for clause in self.clauses)
+
+    def expects(self, attempt: int) -> bool:
+        """Return whether this is the attempt, and more of its answer can come."""
+        return attempt == self.attempt and not self.finished
+
     def feed(self, text: str) -> None:
         """Take a piece of the model's answer."""
         self.text += text

@@ -46,6 +46,7 @@ from appliance.commands import (
 from appliance.events import (
     ButtonPressed,
     ButtonReleased,
+    ClauseSynthesised,
     Event,
     GenerationFinished,
     MuteRequested,
@@ -58,6 +59,7 @@ from appliance.events import (
     StopRequested,
     TextAsked,
     TimerFired,
+    TokensGenerated,
     Transcribed,
     UtteranceEnded,
     UtterancePaused,
@@ -67,6 +69,11 @@ from appliance.events import (
 
 RESUME_AFTER_S = 2.0
 """A reply paused by a noise goes on after so long without anything intelligible."""
+LISTENING_LIMIT_S = 60.0
+"""An open microphone that no worker closes any more is given up so long after the wait for speech;
+the longest utterance takes half of it."""
+APOLOGY_LIMIT_S = 15.0
+"""An apology must not hang for ever either."""
 
 
 def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one case an event
@@ -100,6 +107,8 @@ def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one cas
             return _utterance_ended(appliance, event)
         case NothingHeard():
             return _nothing_heard(appliance, event.turn_id)
+        case TokensGenerated() | ClauseSynthesised():
+            return _progressed(appliance, event.turn_id)
         case GenerationFinished():
             return _generation_finished(appliance, event)
         case PlaybackStarted():
@@ -163,13 +172,14 @@ def _interrupt(appliance: Appliance) -> Step:
 
 def _open(appliance: Appliance, source: str, position: int = -1, held: bool = False) -> Step:
     """Open the microphone; whatever Luna was doing gives way (barge-in)."""
-    if appliance.muted:
-        return appliance, [Send("audio", PlayEarcon(name="error"))]
     if source == "wake" and appliance.state is State.LISTENING:
         return appliance, []
-    if "listen" not in appliance.ready or "audio" not in appliance.ready:
-        return appliance, [Send("audio", PlayEarcon(name="error"))]
-    appliance, actions = _interrupt(appliance)
+    deaf = appliance.muted or not {"listen", "audio"} <= appliance.ready
+    actions: list[Action] = []
+    if not deaf or appliance.state is State.SPEAKING:
+        appliance, actions = _interrupt(appliance)
+    if deaf:
+        return appliance, [*actions, Send("audio", PlayEarcon(name="error"))]
     turn = Turn(
         id=appliance.last_id + 1,
         source=source,
@@ -184,7 +194,10 @@ def _open(appliance: Appliance, source: str, position: int = -1, held: bool = Fa
     actions += [BeginTurn(turn), *_listen_to(turn)]
     if source == "wake":
         actions.append(Send("audio", PlayEarcon(name="wake")))
-    actions.append(Send("audio", PreparePlayback()))
+    actions += [
+        Send("audio", PreparePlayback()),
+        SetTimer("give_up", turn.id, turn.wait_s + LISTENING_LIMIT_S),
+    ]
     return (
         replace(appliance, state=State.LISTENING, turn=turn, last_id=turn.id),
         actions,
@@ -264,6 +277,8 @@ def _released(appliance: Appliance) -> Step:
     turn = appliance.turn
     if turn is None or not turn.held or turn.ended:
         return appliance, []
+    # A listen worker that is just being replaced will not wait for a release that has been.
+    appliance = replace(appliance, turn=replace(turn, held=False))
     return appliance, [Send("listen", CloseMicrophone(turn_id=turn.id))]
 
 
@@ -277,6 +292,8 @@ def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
         return _noise_transcribed(appliance, appliance.noise, event)
     turn = appliance.turn
     if turn is None or turn.id != event.turn_id or not _awaits(turn, event):
+        return appliance, []
+    if turn.apologised:
         return appliance, []
     turn = replace(turn, text=event.text, language=event.language)
     actions: list[Action] = []
@@ -330,16 +347,25 @@ def _settle(appliance: Appliance, turn: Turn) -> Step:
     """The question is certain: let the answer out, or end a turn in which nothing was said."""
     if not turn.text:
         return _unheard(appliance, turn)
-    turn = replace(turn, released=True)
-    return replace(appliance, turn=turn), [ReleaseReply(turn)]
+    # A speculation that failed is tried once more, now that it matters.
+    begin = [] if turn.replying else [BeginReply(turn)]
+    turn = replace(turn, replying=True, released=True)
+    return replace(appliance, turn=turn), [*begin, ReleaseReply(turn)]
 
 
 def _nothing_heard(appliance: Appliance, turn_id: int) -> Step:
     if appliance.noise is not None and appliance.noise.id == turn_id:
         return _go_on(appliance)
-    if appliance.turn is None or appliance.turn.id != turn_id:
+    turn = appliance.turn
+    if turn is None or turn.id != turn_id or turn.ended:
         return appliance, []
-    return _unheard(appliance, appliance.turn)
+    if turn.text:
+        # A new listen worker took over after the question; the old one knew that it was one.
+        turn = replace(turn, ended=True)
+        appliance = replace(appliance, state=State.THINKING, turn=turn)
+        appliance, actions = _settle(appliance, turn)
+        return appliance, [*_deadlines(appliance, turn), *actions]
+    return _unheard(appliance, turn)
 
 
 def _unheard(appliance: Appliance, turn: Turn) -> Step:
@@ -356,28 +382,45 @@ def _generation_finished(appliance: Appliance, event: GenerationFinished) -> Ste
     turn = appliance.turn
     if turn is None or turn.id != event.turn_id or turn.attempt != event.attempt:
         return appliance, []
+    if turn.apologised or not turn.replying:
+        return appliance, []
     if event.reason == "failed":
+        if not turn.released:
+            turn = replace(turn, replying=False)
+            return replace(appliance, turn=turn), [DropReply(turn.id, turn.attempt)]
         return _apologise(appliance, turn, "speech.failed")
     if event.reason != "cancelled" and turn.released and not turn.spoken:
         return _rest(appliance), [EndTurn(turn.id, "answered")]
     return appliance, []
 
 
+def _progressed(appliance: Appliance, turn_id: int) -> Step:
+    """Something came of a turn: it is given up only if nothing comes from now on."""
+    turn = appliance.turn
+    if turn is None or turn.id != turn_id or not turn.released:
+        return appliance, []
+    if turn.apologised:
+        return appliance, [SetTimer("end", turn.id, APOLOGY_LIMIT_S)]
+    return appliance, [SetTimer("give_up", turn.id, appliance.options.give_up_after_s)]
+
+
 def _apologise(appliance: Appliance, turn: Turn, key: str) -> Step:
     """Say honestly that there will be no answer; without a voice the error signal must do."""
     actions: list[Action] = [Send("llm", Cancel(turn_id=turn.id))]
     if turn.spoken and "tts" in appliance.ready and turn.ended:
+        turn = replace(turn, apologised=True, released=True)
         actions += [
             SpeakPhrase(turn.id, key, final=True),
-            # The apology itself must not hang for ever either.
-            SetTimer("end", turn.id, 15.0),
+            SetTimer("end", turn.id, APOLOGY_LIMIT_S),
         ]
-        return appliance, actions
+        return replace(appliance, turn=turn), actions
     return _fail(appliance, turn, actions)
 
 
 def _fail(appliance: Appliance, turn: Turn, before: list[Action] | None = None) -> Step:
     actions = [*(before or []), *_cancel(turn), Send("audio", PlayEarcon(name="error"))]
+    if appliance.noise is not None:
+        actions += _cancel(appliance.noise)
     appliance = _rest(replace(appliance, cancelled_id=turn.id))
     return appliance, [*actions, EndTurn(turn.id, "failed")]
 
@@ -388,13 +431,14 @@ def _playback_started(appliance: Appliance, event: PlaybackStarted) -> Step:
         return appliance, []
     turn = replace(turn, sounding=True)
     appliance = replace(appliance, state=State.SPEAKING, turn=turn)
-    if not appliance.options.barge_in_by_speech or appliance.noise is not None:
-        return appliance, []
     return _watch(appliance)
 
 
 def _watch(appliance: Appliance) -> Step:
     """Follow speech while Luna speaks; it gets a turn number of its own."""
+    wanted = appliance.options.barge_in_by_speech and not appliance.muted
+    if not wanted or appliance.noise is not None:
+        return appliance, []
     noise = Turn(id=appliance.last_id + 1, source="speech")
     return (
         replace(appliance, noise=noise, last_id=noise.id),
@@ -424,6 +468,9 @@ def follow_up(appliance: Appliance) -> Step:
 
 def _speech_started(appliance: Appliance, event: SpeechStarted) -> Step:
     noise, turn = appliance.noise, appliance.turn
+    if turn is not None and turn.id == event.turn_id and turn.position < 0:
+        # From here a new listen worker can hear it again.
+        return replace(appliance, turn=replace(turn, position=event.position)), []
     if noise is None or turn is None or noise.id != event.turn_id:
         return appliance, []
     return (
@@ -507,7 +554,13 @@ def _mute(appliance: Appliance, muted: bool) -> Step:
     if appliance.turn is None:
         appliance = replace(appliance, state=_resting(appliance))
     order = SetMuted(muted=muted)
-    return appliance, [*actions, Send("audio", order), Send("listen", order)]
+    actions += [Send("audio", order), Send("listen", order)]
+    more: list[Action] = []
+    if muted:
+        appliance, more = _go_on(appliance)
+    elif appliance.state is State.SPEAKING:
+        appliance, more = _watch(appliance)
+    return appliance, [*actions, *more]
 
 
 def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
@@ -522,6 +575,10 @@ def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
     turn = appliance.turn
     if turn is None or turn.id != event.turn_id:
         return appliance, []
+    if event.name == "end":
+        return _fail(appliance, turn)
+    if turn.apologised:
+        return appliance, []
     if event.name == "filler" and not turn.sounding:
         needed = {"stt", "llm"} if turn.source != "text" else {"llm"}
         awake = needed <= appliance.ready
@@ -531,8 +588,6 @@ def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
         return appliance, [SpeakPhrase(turn.id, "speech.one_moment", final=False)]
     if event.name == "give_up":
         return _apologise(appliance, turn, "speech.took_too_long")
-    if event.name == "end":
-        return _fail(appliance, turn)
     return appliance, []
 
 
@@ -547,6 +602,10 @@ def _worker_changed(appliance: Appliance, event: WorkerChanged) -> Step:
     actions = _resume(appliance, event.worker) if event.status == "ready" else []
     if appliance.turn is None:
         appliance = _rest(appliance)
+    noise = appliance.noise
+    if event.worker == "listen" and event.status == "ready" and noise and not noise.ended:
+        appliance, more = _go_on(appliance)  # what the old worker heard begin, nobody hears end
+        actions += more
     return appliance, actions
 
 
@@ -563,15 +622,13 @@ def _resume(appliance: Appliance, worker: str) -> list[Action]:
     if worker == "listen":
         if not turn.ended and appliance.state is State.LISTENING:
             actions += _listen_to(turn)
-        elif appliance.noise is not None:
-            actions.append(Send("listen", WatchForSpeech(turn_id=appliance.noise.id)))
     elif worker == "stt":
         actions += [
             _transcribe(t)
             for t in (turn, appliance.noise)
-            if t is not None and t.start >= 0 and t.text is None
+            if t is not None and t.start >= 0 and t.text is None and not t.apologised
         ]
-    elif worker == "llm" and turn.replying:
+    elif worker == "llm" and turn.replying and not turn.apologised:
         actions.append(BeginReply(turn))
     elif worker == "tts" and turn.released:
         actions.append(RepeatSpeech(turn.id))

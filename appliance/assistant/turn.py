@@ -49,6 +49,8 @@ class Turn:
     """The reply may be heard."""
     sounding: bool = False
     """Something of the reply was played."""
+    apologised: bool = False
+    """Luna said that there will be no answer: nothing more is expected than the end of that."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from appliance.settings import WebSettings
 
 HEARTBEAT_S = 15.0
 """A comment this often keeps a connection without events alive, and shows that it is."""
+SLOW_S = 10.0
+"""A reader that takes nothing for so long is disconnected."""
 MAX_REQUEST = 16 * 1024
 STOP_S = 0.3
 
@@ -87,7 +89,7 @@ async def start(
             streams.discard(task)
 
     app.router.add_get("/health", report)
-    app.router.add_get("/events", events)
+    app.router.add_get("/events", events, allow_head=False)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S, handler_cancellation=True)
     await runner.setup()
     try:
@@ -138,14 +140,27 @@ async def _stream(request: web.Request, events: AsyncIterator[Event]) -> web.Str
         while True:
             done, _ = await asyncio.wait([upcoming], timeout=HEARTBEAT_S)
             if not done:
-                await response.write(b": still here\n\n")
+                await _write(response, b": still here\n\n")
                 continue
             event = upcoming.result()
             # JSON has no raw line breaks, so no text can pose as another event.
-            await response.write(f"event: {event.type}\ndata: {to_json(event)}\n\n".encode())
+            await _write(response, f"event: {event.type}\ndata: {to_json(event)}\n\n".encode())
             upcoming = asyncio.ensure_future(anext(events))
     except (StopAsyncIteration, ConnectionError):
         pass  # Luna stops, the reader was too slow, or has gone
+    except TimeoutError:
+        if request.transport:
+            request.transport.abort()  # what waits to be sent to it is given up
     finally:
         upcoming.cancel()
     return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    """Send *data*.
+
+    Raises:
+        TimeoutError: the reader takes nothing.
+    """
+    async with asyncio.timeout(SLOW_S):
+        await response.write(data)
