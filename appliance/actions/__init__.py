@@ -1,0 +1,1 @@
+"""What commands of `luna` do, one module a command."""
