@@ -1,9 +1,11 @@
 """Evaluated prompt beginnings on disk, so that a restarted worker need not evaluate them again.
 
 One file a prefix, ``<key>.prefix``: the sha256 of the state (32 bytes), then the state as
-llama.cpp wrote it. The key is a hash of everything the state depends on, so a file is either
-exactly right or never looked at. The checksum finds what a power cut or a bad card did to it;
-it is no protection from somebody who may write in the folder.
+``llama_state_seq_get_data`` gives it. (That is what ``llama_state_seq_save_file`` writes, but in
+memory: the file can then carry a checksum and appear by one rename.) The key is a hash of
+everything the state depends on, so a file is either exactly right or never looked at. The
+checksum finds what a power cut or a bad card did to it; it is no protection from somebody who
+may write in the folder.
 
 Only system prompts are kept here, never what was said.
 """
@@ -20,8 +22,8 @@ from pathlib import Path
 
 from appliance.errors import ServiceError
 
-MAX_FILES = 8
-"""Some languages of two models; the least recently used go first."""
+MAX_FILES = 16
+"""Two languages of three roles and of classifying, twice; the least recently used go first."""
 _DIGEST = 32
 
 

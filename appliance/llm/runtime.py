@@ -1,183 +1,95 @@
-"""llama.cpp through its C interface: one model, one context, one sequence of tokens.
-
-The C functions are called directly and not through ``llama_cpp.Llama``: its ``generate`` copies
-the logits of the whole vocabulary into numpy for every token, its ``load_state`` copies all
-logits of the context, and it cannot be stopped within a long prompt. What is needed of it is
-short: tokens, decode, sample, and the state of a sequence.
-"""
+"""A context of llama.cpp: one sequence of tokens on a model's weights, decoded and sampled."""
 
 from __future__ import annotations
 
 import ctypes
-import functools
-from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 
 import llama_cpp.llama_cpp as llama
 
 from appliance.errors import ModelError
+from appliance.llm.weights import Weights, library_log
 
 BATCH_TOKENS = 64
 """Tokens of a prompt evaluated at once: a cancelled prompt stops after one batch. On two x86
 cores a 0.5B model reads 244 tokens/s by 64, 254 by 128 and 265 by 512: the price is small."""
 
 _SEQUENCE = 0
-_WARNING, _ERROR = 3, 4
-"""Log levels of ggml.h."""
-
-
-class LibraryLog:
-    """Keeps the last warnings and errors of llama.cpp, which then prints nothing itself."""
-
-    def __init__(self) -> None:
-        self.lines: deque[str] = deque(maxlen=4)
-        self._callback = llama.llama_log_callback(self._keep)
-        llama.llama_log_set(self._callback, ctypes.c_void_p(0))
-
-    def _keep(self, level: int, text: bytes, _user_data: object) -> None:
-        if level in (_WARNING, _ERROR) and text.strip():
-            self.lines.append(text.decode(errors="replace").strip())
-
-
-@functools.cache
-def library_log() -> LibraryLog:
-    """Return the log: there is one for the whole process, and it outlives every model."""
-    return LibraryLog()
-
-
-def library_version() -> str:
-    """Return the version that decides whether a saved state can be read."""
-    from llama_cpp import __version__
-
-    return str(__version__)
 
 
 class Runtime:
-    """A loaded model with its context; not for use by two threads at once.
+    """A context with its cache; not for use by two threads at once.
+
+    Several may stand on the same weights. Each has a cache of its own, so that no role evicts
+    another's prompt. (Sequences within one context would share one cache and its compute buffer,
+    which saves some 50 MB a role for a 0.5B model, but every attention would then run over the
+    cells of all of them.)
 
     Raises:
-        ModelError: the file cannot be loaded, or memory does not suffice.
+        ModelError: memory does not suffice.
     """
 
     def __init__(
-        self, path: Path, *, context_tokens: int, threads: int, use_mmap: bool = True
+        self,
+        weights: Weights,
+        *,
+        context_tokens: int,
+        threads: int,
+        batch_tokens: int = BATCH_TOKENS,
     ) -> None:
-        self._log = library_log().lines
-        self._log.clear()
-        self._model = self._context = None
-        llama.llama_backend_init()
-        parameters = llama.llama_model_default_params()
-        parameters.n_gpu_layers = 0
-        parameters.use_mmap = use_mmap
-        self._model = llama.llama_model_load_from_file(str(path).encode(), parameters)
-        if not self._model:
-            raise ModelError(
-                f"llama.cpp cannot load {path}{self._last_words()}; "
-                "check that the file is a GGUF of a supported kind"
-            )
-        self._vocabulary = llama.llama_model_get_vocab(self._model)
-        self.context_tokens = min(context_tokens, llama.llama_model_n_ctx_train(self._model))
-
+        """*batch_tokens* is how many tokens one ``decode`` takes at most."""
+        self._log = library_log()
+        self.weights = weights
+        self.context_tokens = min(context_tokens, weights.trained_context)
+        self.batch_tokens = batch_tokens
         options = llama.llama_context_default_params()
         options.n_ctx = self.context_tokens
-        options.n_batch = options.n_ubatch = BATCH_TOKENS
+        options.n_batch = options.n_ubatch = batch_tokens
         options.n_threads = options.n_threads_batch = threads
         # Off: on CPUs it read short prompts 10 % and wrote 8 % slower (0.5B model, two x86
         # cores), and contexts this small have no memory to save.
         options.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_DISABLED
         options.no_perf = True
-        self._context = llama.llama_init_from_model(self._model, options)
-        if not self._context:
-            self.close()
+        self.handle = llama.llama_init_from_model(weights.handle, options)
+        if not self.handle:
             raise ModelError(
-                f"memory does not suffice for {path.name} with a context of "
+                f"memory does not suffice for {weights.file_name} with a context of "
                 f"{self.context_tokens} tokens; choose a smaller llm.context_tokens or model"
             )
-        self._memory = llama.llama_get_memory(self._context)
+        self._memory = llama.llama_get_memory(self.handle)
         self.layout = (
             f"{self.context_tokens}/{options.type_k}/{options.type_v}/{options.flash_attn_type}"
         )
         """What a saved state depends on besides the model and the library."""
-        self._token_array = (llama.llama_token * BATCH_TOKENS)()
-        self._piece = ctypes.create_string_buffer(256)
+        self.memory_bytes = context_bytes(weights, self.context_tokens, batch_tokens)
+        self._token_array = (llama.llama_token * batch_tokens)()
+        self._position_array = (llama.llama_pos * batch_tokens)()
 
     def close(self) -> None:
         """Free the memory. The object must not be used afterwards."""
-        if self._context:
-            llama.llama_free(self._context)
-        if self._model:
-            llama.llama_model_free(self._model)
-        self._context = self._model = None
-
-    # --- text and tokens -----------------------------------------------------------------
-
-    def metadata(self, key: str) -> str | None:
-        """Return the text of a metadata key of the GGUF file, or None."""
-        size = 4096
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            length = llama.llama_model_meta_val_str(self._model, key.encode(), buffer, size)
-            if length < 0:
-                return None
-            if length < size:
-                return buffer.value.decode(errors="replace")
-            size = length + 1
-
-    def token_text(self, token: int) -> str:
-        """Return how *token* is written in the vocabulary; empty for no token (-1)."""
-        if token < 0:
-            return ""
-        return str(llama.llama_vocab_get_text(self._vocabulary, token).decode(errors="replace"))
-
-    def bos_text(self) -> str:
-        return self.token_text(llama.llama_vocab_bos(self._vocabulary))
-
-    def eos_text(self) -> str:
-        return self.token_text(llama.llama_vocab_eos(self._vocabulary))
-
-    def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of *text*; special tokens written out in it count as such."""
-        data = text.encode(errors="replace")
-        capacity = len(data) + 8
-        tokens = (llama.llama_token * capacity)()
-        count = llama.llama_tokenize(
-            self._vocabulary, data, len(data), tokens, capacity, False, True
-        )
-        return list(tokens[:count])
-
-    def piece(self, token: int) -> bytes:
-        """Return the bytes of *token*, which may be a part of a character."""
-        length = llama.llama_token_to_piece(
-            self._vocabulary, token, self._piece, len(self._piece), 0, False
-        )
-        if length < 0:
-            self._piece = ctypes.create_string_buffer(-length)
-            return self.piece(token)
-        return self._piece.raw[:length]
-
-    def is_control(self, token: int) -> bool:
-        return bool(llama.llama_vocab_is_control(self._vocabulary, token))
-
-    def is_end(self, token: int) -> bool:
-        """Return whether *token* ends the answer (end of sequence, of turn, of message)."""
-        return bool(llama.llama_vocab_is_eog(self._vocabulary, token))
+        if self.handle:
+            llama.llama_free(self.handle)
+        self.handle = None
 
     # --- evaluation ----------------------------------------------------------------------
 
-    def decode(self, tokens: Sequence[int]) -> None:
-        """Evaluate up to ``BATCH_TOKENS`` tokens after those in the cache.
+    def decode(self, tokens: Sequence[int], position: int) -> None:
+        """Evaluate up to ``batch_tokens`` tokens, of which the first has *position*.
+
+        (llama.cpp would count by itself, but not after an image: some models give all of an
+        image a few positions.)
 
         Raises:
             ModelError: llama.cpp failed.
         """
         count = len(tokens)
         self._token_array[:count] = tokens
-        code = llama.llama_decode(
-            self._context, llama.llama_batch_get_one(self._token_array, count)
-        )
+        batch = llama.llama_batch_get_one(self._token_array, count)
+        self._position_array[:count] = range(position, position + count)
+        batch.pos = self._position_array
+        code = llama.llama_decode(self.handle, batch)
         if code != 0:
-            raise ModelError(f"llama.cpp failed to evaluate (code {code}){self._last_words()}")
+            raise ModelError(f"llama.cpp failed to evaluate (code {code}){self._log.last_words()}")
 
     def keep(self, count: int) -> int:
         """Forget all cached tokens after the first *count*; return how many are left.
@@ -189,26 +101,34 @@ class Runtime:
         llama.llama_memory_clear(self._memory, False)
         return 0
 
+    def logits(self, tokens: Sequence[int]) -> list[float]:
+        """Return the logits of *tokens* after the last evaluation."""
+        scores = llama.llama_get_logits_ith(self.handle, -1)
+        return [float(scores[token]) for token in tokens]
+
     def sampler(self, temperature: float) -> Sampler:
         """Return a sampler for one answer."""
-        return Sampler(self._context, temperature, llama.llama_vocab_n_tokens(self._vocabulary))
+        return Sampler(self.handle, temperature, self.weights.vocabulary_size)
 
     # --- state ---------------------------------------------------------------------------
 
     def state(self) -> bytes:
         """Return the evaluated state of the cached tokens (12 KB a token for a 0.5B model)."""
-        size = llama.llama_state_seq_get_size(self._context, _SEQUENCE)
+        size = llama.llama_state_seq_get_size(self.handle, _SEQUENCE)
         buffer = (ctypes.c_uint8 * size)()
-        written = llama.llama_state_seq_get_data(self._context, buffer, size, _SEQUENCE)
+        written = llama.llama_state_seq_get_data(self.handle, buffer, size, _SEQUENCE)
         return memoryview(buffer)[:written].tobytes()
 
     def restore(self, state: bytes) -> bool:
         """Replace the cached tokens by *state*; return False if it does not fit."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
-        return bool(llama.llama_state_seq_set_data(self._context, buffer, len(state), _SEQUENCE))
+        return bool(llama.llama_state_seq_set_data(self.handle, buffer, len(state), _SEQUENCE))
 
-    def _last_words(self) -> str:
-        return f" ({self._log[-1]})" if self._log else ""
+
+def context_bytes(weights: Weights, context_tokens: int, batch_tokens: int) -> int:
+    """Return about what a context takes: its cache, and the logits of one batch."""
+    cache = weights.cache_bytes_per_token * context_tokens
+    return cache + batch_tokens * weights.vocabulary_size * ctypes.sizeof(ctypes.c_float)
 
 
 class Sampler:

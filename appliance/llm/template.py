@@ -13,6 +13,9 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from appliance.chat import ChatMessage
 from appliance.errors import ModelError
 
+_PROBE = "Zq7"
+"""A text that no template contains."""
+
 
 class ChatTemplate(Protocol):
     """Writes a conversation as the text that a model continues."""
@@ -33,8 +36,22 @@ class JinjaTemplate:
             self._formatter = Jinja2ChatFormatter(source, eos_token=eos, bos_token=bos)
         except jinja2.TemplateError as error:
             raise ModelError(f"the model's chat template cannot be used: {error}") from error
+        self._in_parts = False
+        self._in_parts = not self._shows_text()
+
+    def _shows_text(self) -> bool:
+        """Return whether the template writes a plain text; some vision models' want parts."""
+        try:
+            return _PROBE in self.render([{"role": "user", "content": _PROBE}])
+        except ModelError:
+            return False
 
     def render(self, messages: Sequence[ChatMessage]) -> str:
+        if self._in_parts:
+            messages = [
+                {**message, "content": [{"type": "text", "text": message["content"]}]}
+                for message in messages
+            ]
         try:
             return str(self._formatter(messages=list(messages)).prompt)
         except (jinja2.TemplateError, ValueError, TypeError) as error:

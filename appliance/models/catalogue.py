@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import io
 import os
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from appliance import paths
 from appliance.errors import ModelError
+
+OWNER_FILE = "models.toml"
+"""Beside ``luna.toml``: models that the owner describes."""
+_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,18 @@ class Model:
     prompt_format: str = ""
     """For language models whose file does not say how a conversation is written."""
     context_tokens: int = 0
+    mmproj: str = ""
+    """Of a vision model: which of the files is the projector."""
+
+    @property
+    def weights(self) -> ModelFile:
+        """Return the file of the model itself: the first that is no projector."""
+        return next(file for file in self.files if file.name != self.mmproj)
+
+    @property
+    def projector(self) -> ModelFile | None:
+        """Return the file that turns images into what the model reads."""
+        return next((file for file in self.files if file.name == self.mmproj), None)
 
     @property
     def bytes(self) -> int:
@@ -127,15 +146,38 @@ def catalogue_path() -> Path:
     return packaged if packaged.exists() else Path(__file__).parents[2] / "models/catalogue.toml"
 
 
-def load_catalogue(path: Path | None = None) -> Catalogue:
-    """Read the catalogue.
+def load_catalogue(path: Path | None = None, owner: Path | None = None) -> Catalogue:
+    """Read the catalogue, and over it what the owner describes in a file of the same form.
+
+    Args:
+        path: the catalogue; None is Luna's own.
+        owner: the owner's file, which need not be there; None is ``models.toml`` beside the
+            configuration, and where *path* is given, none.
+
+    A model of the owner's takes the place of one with the same name, and so does a default.
 
     Raises:
-        ModelError: it cannot be read, or an entry is wrong; the message says which.
+        ModelError: a file cannot be read, or an entry is wrong; the message says which.
     """
+    if path is None:
+        owner = owner or paths.config_dir() / OWNER_FILE
     path = path or catalogue_path()
+    catalogue = _read(path)
+    if owner is not None and owner.exists():
+        own = _read(owner)
+        path = owner
+        catalogue = Catalogue(catalogue.models | own.models, {**catalogue.defaults, **own.defaults})
+    _check_defaults(catalogue, path)
+    return catalogue
+
+
+def _read(path: Path) -> Catalogue:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise ModelError(f"the catalogue of models {path} is larger than {_MAX_BYTES:,} bytes")
+        data = tomllib.loads(content.decode())
     except (OSError, ValueError) as error:
         raise ModelError(f"the catalogue of models {path} cannot be read: {error}") from error
     tables = data.get("model", [])
@@ -151,9 +193,10 @@ def load_catalogue(path: Path | None = None) -> Catalogue:
         except ValueError as error:
             raise ModelError(f"{path}: model {name!r} {error}") from error
         models[model.name] = model
-    catalogue = Catalogue(models, data.get("defaults", {}))
-    _check_defaults(catalogue, path)
-    return catalogue
+    defaults = data.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise ModelError(f"{path}: write [defaults] and below it which model a role takes")
+    return Catalogue(models, defaults)
 
 
 def _check_defaults(catalogue: Catalogue, path: Path) -> None:
@@ -162,8 +205,12 @@ def _check_defaults(catalogue: Catalogue, path: Path) -> None:
             continue
         role = "" if key == "tests" else key.removesuffix("_small")
         names = value.values() if isinstance(value, dict) else value
-        for name in [value] if isinstance(value, str) else names:
-            if name not in catalogue.models:
+        if isinstance(value, str):
+            names = [value]
+        elif not isinstance(value, dict | list):
+            raise ModelError(f"{path}: the default for {key} is not the name of a model")
+        for name in names:
+            if not isinstance(name, str) or name not in catalogue.models:
                 raise ModelError(f"{path}: the default for {key}, {name!r}, is not described")
             if role and role not in catalogue.models[name].roles:
                 raise ModelError(
@@ -181,8 +228,13 @@ def _model(table: object) -> Model:
     model = Model(**{**values, "files": files})
     if not _FILE_NAME.fullmatch(model.name):
         raise ValueError("has a name that cannot be a folder's")
-    if not files or len({file.name for file in files}) < len(files):
+    names = {file.name for file in files}
+    if not files or len(names) < len(files):
         raise ValueError("has no files, or two of the same name")
+    if model.mmproj and (model.mmproj not in names or len(files) == 1):
+        raise ValueError(f"has the mmproj {model.mmproj!r}, which is not one of several files")
+    if "vision" in model.roles and not model.mmproj:
+        raise ValueError("has the role vision and names no mmproj file")
     return model
 
 
@@ -206,6 +258,7 @@ def _file(table: object) -> ModelFile:
     return file
 
 
+_CHUNK = 1 << 20
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+")
@@ -240,28 +293,52 @@ def verify(model: Model, models_dir: Path) -> dict[str, Path]:
     Raises:
         ModelError: a file is missing, has another length, or another hash.
     """
-    folder = model.folder(models_dir)
+    return {file.name: verify_file(model, file, models_dir) for file in model.files}
+
+
+def verify_file(
+    model: Model,
+    file: ModelFile,
+    models_dir: Path,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Path:
+    """Hash one file of an installed model; return its path.
+
+    *progress* is called with the bytes read, every ``_CHUNK``; what it raises stops the work.
+
+    Raises:
+        ModelError: the file is missing, has another length, or another hash.
+    """
+    path = model.folder(models_dir) / file.name
     repair = f"run `luna models pull {model.name}`"
-    paths: dict[str, Path] = {}
-    for file in model.files:
-        path = folder / file.name
-        try:
-            with path.open("rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-                if size != file.bytes:
-                    raise ModelError(
-                        f"model {model.name}: {path} is damaged "
-                        f"({size:,} bytes instead of {file.bytes:,}); {repair}"
-                    )
-                if hashlib.file_digest(stream, "sha256").hexdigest() != file.sha256:
-                    raise ModelError(
-                        f"model {model.name}: {path} was changed (its hash is wrong); {repair}"
-                    )
-        except FileNotFoundError as error:
-            raise ModelError(f"model {model.name} is not installed ({path}); {repair}") from error
-        except OSError as error:
-            raise ModelError(
-                f"model {model.name}: {path} cannot be read ({error.strerror}); {repair}"
-            ) from error
-        paths[file.name] = path
-    return paths
+    try:
+        with path.open("rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size != file.bytes:
+                raise ModelError(
+                    f"model {model.name}: {path} is damaged "
+                    f"({size:,} bytes instead of {file.bytes:,}); {repair}"
+                )
+            if _digest(stream, progress) != file.sha256:
+                raise ModelError(
+                    f"model {model.name}: {path} was changed (its hash is wrong); {repair}"
+                )
+    except FileNotFoundError as error:
+        raise ModelError(f"model {model.name} is not installed ({path}); {repair}") from error
+    except OSError as error:
+        raise ModelError(
+            f"model {model.name}: {path} cannot be read ({error.strerror}); {repair}"
+        ) from error
+    return path
+
+
+def _digest(stream: io.FileIO, progress: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    done = 0
+    while count := stream.readinto(buffer):
+        digest.update(view[:count])
+        done += count
+        progress(done)
+    return digest.hexdigest()

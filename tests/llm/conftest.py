@@ -10,6 +10,7 @@ import pytest
 
 from appliance import paths
 from appliance.llm.llama import LlamaEngine
+from appliance.llm.weights import Weights
 from appliance.models.catalogue import load_catalogue, verify
 
 SMALL = "smollm2-135m-instruct-q4_1"
@@ -25,10 +26,12 @@ def small_model() -> Path:
 def load_small(small_model: Path, tmp_path: Path) -> Iterator[Callable[..., LlamaEngine]]:
     """Return a function that loads the small model; all of them share one state folder."""
     engines: list[LlamaEngine] = []
+    weights: list[Weights] = []
 
     def load(context_tokens: int = 1024) -> LlamaEngine:
+        weights.append(Weights(small_model))
         engine = LlamaEngine(
-            small_model,
+            weights[-1],
             name=SMALL,
             sha256="0" * 64,
             state_dir=tmp_path / "state",
@@ -41,3 +44,5 @@ def load_small(small_model: Path, tmp_path: Path) -> Iterator[Callable[..., Llam
     yield load
     for engine in engines:
         engine.close()
+    for loaded in weights:
+        loaded.close()

@@ -7,11 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from appliance.commands import Generate
-from appliance.events import GenerationFinished, Message, TokensGenerated
+from appliance.events import (
+    GenerationFinished,
+    Message,
+    ModelLoaded,
+    ModelLoading,
+    ModelUnloaded,
+    TokensGenerated,
+)
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.llm import process
+from appliance.llm.roles import role_models
+from appliance.models.catalogue import load_catalogue
 from appliance.settings import LlmSettings
 from appliance.worker import WorkerContext
 
@@ -19,33 +29,48 @@ from appliance.worker import WorkerContext
 class Worker:
     """One worker process; ``main`` is the other end of its channel."""
 
-    def __init__(self, model: str, models_dir: Path, state_dir: Path) -> None:
+    def __init__(self, settings: LlmSettings, models_dir: Path, state_dir: Path) -> None:
         ours, theirs = channel_pair()
         self.main = WorkerChannel(ours)
-        build = partial(process.load, model, models_dir, state_dir, LlmSettings())
+        roles = role_models(settings, load_catalogue(), models_dir)
+        build = partial(process.load, roles, models_dir, state_dir, settings)
         self.process = multiprocessing.get_context("spawn").Process(
             target=process.main, args=(WorkerContext("llm", theirs), build), daemon=True
         )
         self.process.start()
         theirs.close()
         self._turn_id = 0
+        self.loading: list[Message] = []
+        """What was told about models being loaded and unloaded."""
 
     def next(self) -> Message:
-        message = self.main.receive(120.0)
-        assert message is not None, "no event came"
-        return message
+        """Wait for the next event that is not about loading; see ``loading``."""
+        while True:
+            message = self.main.receive(120.0)
+            assert message is not None, "no event came"
+            if not isinstance(message, ModelLoading | ModelLoaded | ModelUnloaded):
+                return message
+            self.loading.append(message)
 
-    def ask(self, *messages: dict[str, str], max_tokens: int = 30, temperature: float = 0.0) -> int:
+    def ask(
+        self,
+        *messages: dict[str, Any],
+        max_tokens: int = 30,
+        temperature: float = 0.0,
+        role: str = "chat",
+        continues: str = "",
+    ) -> int:
         """Send a request without waiting; return its turn."""
         self._turn_id += 1
         self.main.send(
             Generate(
                 turn_id=self._turn_id,
                 attempt=1,
-                role="chat",
+                role=role,
                 messages=messages,
                 max_tokens=max_tokens,
                 temperature=temperature,
+                continues=continues,
             )
         )
         return self._turn_id
@@ -63,8 +88,10 @@ class Worker:
 
 
 @contextmanager
-def worker(model: str, models_dir: Path, state_dir: Path) -> Iterator[Worker]:
-    made = Worker(model, models_dir, state_dir)
+def worker(model: str, models_dir: Path, state_dir: Path, **settings: Any) -> Iterator[Worker]:
+    """Run a worker whose chat model is *model*; *settings* are of ``[llm]``."""
+    options = {"chat_model": model, "code_model": model, **settings}
+    made = Worker(LlmSettings(**options), models_dir, state_dir)
     try:
         yield made
     finally:

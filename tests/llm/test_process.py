@@ -1,4 +1,4 @@
-"""The worker: order, cancelling, errors. With an engine that does as it is told."""
+"""The worker: order, cancelling, loading, errors. With models that do as they are told."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from appliance.chat import ChatMessage
-from appliance.commands import Cancel, Generate, Warm
-from appliance.errors import ModelError
-from appliance.events import GenerationFinished, Logged, Message, TokensGenerated
+from appliance.commands import Cancel, Classify, Generate, Warm
+from appliance.errors import ModelError, UsageError
+from appliance.events import (
+    Classified,
+    GenerationFinished,
+    Logged,
+    Message,
+    ModelLoaded,
+    ModelLoading,
+    TokensGenerated,
+)
 from appliance.ipc import WorkerChannel, channel_pair
-from appliance.llm.engine import Generated, OnText, Proceed
-from appliance.llm.process import LlmWorker
+from appliance.llm.engine import Choice, Generated, LoadStopped, ModelNeed, OnText, Proceed
+from appliance.llm.pool import EnginePool
+from appliance.llm.worker import LlmWorker
 
 SYSTEM = {"role": "system", "content": "s" * 10}
 
@@ -24,6 +33,7 @@ class Steps:
 
     name = "steps"
     context_tokens = 200
+    memory_bytes = 0
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)
@@ -52,6 +62,7 @@ class Steps:
         temperature: float,
         on_text: OnText,
         proceed: Proceed,
+        continues: str = "",
     ) -> Generated:
         self.prompts.append(list(messages))
         for n in range(max_tokens):
@@ -63,8 +74,42 @@ class Steps:
             on_text(f"{messages[-1]['content']}{n} ")
         return Generated("length", 7, 3, max_tokens)
 
+    def classify(
+        self, messages: Sequence[ChatMessage], choices: Sequence[str], proceed: Proceed
+    ) -> Choice:
+        self.prompts.append(list(messages))
+        self.gate.acquire()
+        return Choice(choices[-1], 0.75) if proceed() else Choice("", 0.0)
+
     def close(self) -> None:
         self.closed = True
+
+
+class OneModel:
+    """The same engine for all roles but vision; the model of ``slow`` takes steps to load."""
+
+    def __init__(self, engine: Steps) -> None:
+        self.steps = engine
+        self.stopped = 0
+
+    def need(self, role: str) -> ModelNeed:
+        if role == "vision":
+            raise UsageError("nothing for vision")
+        return ModelNeed(role, "slow" if role == "slow" else "all", 1, 1)
+
+    def open(self, role: str, proceed: Proceed) -> OneModel:
+        while role == "slow":
+            self.steps.gate.acquire()
+            if not proceed():
+                self.stopped += 1
+                raise LoadStopped
+        return self
+
+    def engine(self, role: str, proceed: Proceed) -> Steps:
+        return self.steps
+
+    def close(self) -> None:
+        pass
 
 
 class Bench:
@@ -72,7 +117,8 @@ class Bench:
         ours, theirs = channel_pair()
         self.main, self._end = WorkerChannel(ours), WorkerChannel(theirs)
         self.engine = Steps()
-        self.worker = LlmWorker(self._end, {"chat": self.engine, "code": self.engine}, 100)
+        self.models = OneModel(self.engine)
+        self.worker = LlmWorker(self._end, EnginePool(self.models, 10), 100)
 
     def ask(
         self, turn_id: int, attempt: int, text: str, max_tokens: int = 3, role: str = "chat"
@@ -90,10 +136,22 @@ class Bench:
     def let(self, steps: int) -> None:
         self.engine.gate.release(steps)
 
-    def next(self) -> Message:
-        message = self.main.receive(10.0)
-        assert message is not None, "no event came"
-        return message
+    def classify(self, turn_id: int, attempt: int = 1, *choices: str) -> None:
+        self.worker.handle(
+            Classify(
+                turn_id=turn_id,
+                attempt=attempt,
+                messages=(SYSTEM, {"role": "user", "content": "which?"}),
+                choices=choices or ("a", "b"),
+            )
+        )
+
+    def next(self, *, loading: bool = False) -> Message:
+        while True:
+            message = self.main.receive(10.0)
+            assert message is not None, "no event came"
+            if loading or not isinstance(message, ModelLoading | ModelLoaded):
+                return message
 
     def finished(self) -> GenerationFinished:
         while not isinstance(message := self.next(), GenerationFinished):
@@ -259,6 +317,75 @@ def test_an_unknown_role_and_a_failing_model_do_not_end_the_worker(bench: Bench)
     bench.ask(3, 1, "a", max_tokens=1)
     bench.let(1)
     assert bench.finished().reason == "length"
+
+
+def test_classifying_goes_before_answering_and_both_finish(bench: Bench) -> None:
+    bench.engine.warm_steps = 3
+    bench.worker.handle(Warm(role="chat", messages=(SYSTEM,)))
+    until(lambda: bench.worker.busy_s() > 0)
+    bench.ask(1, 1, "a", max_tokens=1)
+    bench.classify(1, 1, "x", "y")
+    bench.let(3)
+    chosen = bench.next()
+    assert isinstance(chosen, Classified)
+    assert (chosen.turn_id, chosen.choice, chosen.probability) == (1, "y", 0.75)
+    assert chosen.duration_ms > 0
+    assert bench.finished().reason == "length"
+
+
+def test_a_cancelled_classification_chooses_nothing(bench: Bench) -> None:
+    bench.ask(1, 1, "a", max_tokens=1)
+    until(lambda: bench.engine.prompts != [])
+    bench.classify(2)
+    bench.worker.handle(Cancel(turn_id=2))
+    waiting = bench.next()
+    assert isinstance(waiting, Classified)
+    assert (waiting.turn_id, waiting.choice) == (2, "")
+    bench.let(1)
+    bench.finished()
+    bench.classify(3)
+    until(lambda: len(bench.engine.prompts) == 2)
+    bench.worker.handle(Cancel(turn_id=3))
+    bench.let(1)
+    running = bench.next()
+    assert isinstance(running, Classified)
+    assert (running.turn_id, running.choice) == (3, "")
+
+
+@pytest.mark.parametrize("choices", [("one",), ("a", "a"), ("a", ""), ("a", "b" * 101)])
+def test_unusable_choices_get_a_sentence(bench: Bench, choices: tuple[str, ...]) -> None:
+    bench.classify(1, 1, *choices)
+    chosen = bench.next()
+    assert isinstance(chosen, Classified)
+    assert "2 to 32 choices" in chosen.detail
+
+
+def test_loading_is_told_and_stopped_by_a_cancellation(bench: Bench) -> None:
+    bench.ask(1, 1, "a", role="slow")
+    begun = bench.next(loading=True)
+    assert isinstance(begun, ModelLoading)
+    assert (begun.role, begun.turn_id) == ("slow", 1)
+    bench.let(1)
+    assert bench.worker.busy_s() < 5.0
+    bench.worker.handle(Cancel(turn_id=1))
+    bench.let(1)
+    assert bench.finished().reason == "cancelled"
+    assert bench.models.stopped == 1
+    bench.ask(2, 1, "b", max_tokens=1)
+    bench.let(1)
+    assert bench.finished().reason == "length"
+
+
+def test_a_question_stops_a_load_that_only_warms(bench: Bench) -> None:
+    bench.worker.handle(Warm(role="slow", messages=(SYSTEM,)))
+    assert isinstance(bench.next(loading=True), ModelLoading)
+    bench.ask(1, 1, "a", max_tokens=1)
+    bench.let(2)
+    assert bench.finished().reason == "length"
+    until(lambda: bench.worker.busy_s() > 0)
+    bench.ask(2, 1, "a", max_tokens=1)
+    bench.let(2)
+    assert bench.finished().turn_id == 2
 
 
 def test_history_is_cut_to_the_budget(bench: Bench) -> None:

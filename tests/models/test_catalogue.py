@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ModelError
-from appliance.models.catalogue import Catalogue, Model, ModelFile, Part, load_catalogue, verify
+from appliance.models.catalogue import (
+    Catalogue,
+    Model,
+    ModelFile,
+    Part,
+    catalogue_path,
+    load_catalogue,
+    verify,
+    verify_file,
+)
 
 SHA = "0" * 64
 GOOD = f"""
@@ -200,3 +209,91 @@ def test_the_catalogue_is_light_to_import() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert result.stdout.strip() == b"[]"
+
+
+def write(path: Path, *tables: str, defaults: str = "") -> Path:
+    path.write_text("\n".join([defaults, *tables]), encoding="utf-8")
+    return path
+
+
+def described(name: str, roles: str = '["chat"]', title: str = "A model", more: str = "") -> str:
+    file = f'bytes = 5\nsha256 = "{"0" * 64}"\nurl = "https://example.org/{name}"'
+    return (
+        f'[[model]]\nname = "{name}"\ntitle = "{title}"\nroles = {roles}\nlicence = "MIT"\n'
+        f'languages = ["en"]\nmemory_mb = 100\n{more}\n'
+        f'[[model.files]]\nname = "{name}.gguf"\n{file}\n'
+        f'[[model.files]]\nname = "mmproj.gguf"\n{file}\n'
+    )
+
+
+def test_what_the_owner_describes_is_laid_over_ours(tmp_path: Path) -> None:
+    ours = write(
+        tmp_path / "ours.toml", described("a"), described("b"), defaults='defaults.chat = "a"'
+    )
+    eye = described("eye", '["vision"]', more='mmproj = "mmproj.gguf"')
+    own = write(
+        tmp_path / "models.toml", described("b", title="Mine"), eye, defaults='defaults.chat = "b"'
+    )
+    both = load_catalogue(ours, own)
+    assert list(both.models) == ["a", "b", "eye"]
+    assert both.get("b").title == "Mine"
+    assert both.default("chat") == "b"
+    (sees,) = both.for_role("vision")
+    assert sees.weights.name == "eye.gguf"
+    assert sees.projector is not None
+    assert sees.projector.name == "mmproj.gguf"
+    assert both.get("a").projector is None
+    assert list(load_catalogue(ours, tmp_path / "none.toml").models) == ["a", "b"]
+
+
+def test_the_owners_file_lies_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "luna").mkdir()
+    write(tmp_path / "luna/models.toml", described("mine"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert "mine" in load_catalogue().models
+    assert "mine" not in load_catalogue(catalogue_path()).models
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (described("x", '["vision"]'), "names no mmproj"),
+        (described("x", more='mmproj = "other.gguf"'), "mmproj 'other.gguf'"),
+        ('defaults.chat = "nothing"', "'nothing', is not described"),
+        ("defaults.chat = 1.5", "not the name of a model"),
+        ("defaults = 1", r"write \[defaults\]"),
+        ("#" * 1_100_000, "larger than"),
+        ("model = [", "cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_owners_file_is_named_with_the_file(
+    tmp_path: Path, table: str, words: str
+) -> None:
+    with pytest.raises(ModelError, match=rf"(?s)models\.toml.*{words}|{words}.*models\.toml"):
+        load_catalogue(catalogue_path(), write(tmp_path / "models.toml", table))
+
+
+def test_the_check_of_a_file_tells_how_far_it_is_and_can_be_stopped(tmp_path: Path) -> None:
+    content = bytes(2_500_000)
+    model = load_catalogue(
+        write(
+            tmp_path / "c.toml",
+            described("m")
+            .replace("0" * 64, hashlib.sha256(content).hexdigest())
+            .replace("bytes = 5", f"bytes = {len(content)}"),
+        )
+    ).get("m")
+    model.folder(tmp_path).mkdir()
+    (model.folder(tmp_path) / "m.gguf").write_bytes(content)
+    seen: list[int] = []
+    path = verify_file(model, model.weights, tmp_path, seen.append)
+    assert path.read_bytes() == content
+    assert seen == [1_048_576, 2_097_152, 2_500_000]
+
+    def stop(_done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify_file(model, model.weights, tmp_path, stop)

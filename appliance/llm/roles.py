@@ -1,0 +1,79 @@
+"""Which model of the catalogue answers in which role. Light: no model is opened here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.errors import ModelError, UsageError
+from appliance.models.catalogue import Catalogue, Model
+from appliance.settings import LlmSettings
+
+CLASSIFY = "classify"
+"""The chat model with a small context of its own, for ``Classify``."""
+CLASSIFY_CONTEXT_TOKENS = 1024
+ROLES = ("chat", "code", "vision", CLASSIFY)
+
+
+@dataclass(frozen=True)
+class RoleModel:
+    """A role's model and the size of its context."""
+
+    model: Model
+    context_tokens: int
+
+
+def role_models(
+    settings: LlmSettings, catalogue: Catalogue, models_dir: Path
+) -> dict[str, RoleModel]:
+    """Return the model of each role; of vision only where the catalogue describes one.
+
+    Raises:
+        ModelError: a configured model is not in the catalogue, or cannot take its role.
+    """
+    chat = catalogue.get(settings.chat_model or catalogue.default("chat"))
+    code = catalogue.get(settings.code_model or catalogue.default("code"))
+    found = {
+        "chat": RoleModel(chat, settings.context_tokens),
+        "code": RoleModel(code, settings.code_context_tokens),
+        CLASSIFY: RoleModel(chat, min(CLASSIFY_CONTEXT_TOKENS, settings.context_tokens)),
+    }
+    if vision := _vision(settings, catalogue, models_dir):
+        found["vision"] = RoleModel(vision, settings.vision_context_tokens)
+    return found
+
+
+def _vision(settings: LlmSettings, catalogue: Catalogue, models_dir: Path) -> Model | None:
+    if settings.vision_model:
+        model = catalogue.get(settings.vision_model)
+        if not model.mmproj:
+            raise ModelError(
+                f"model {model.name} cannot see (the catalogue names no mmproj file for it); "
+                "choose another llm.vision_model"
+            )
+        return model
+    models = catalogue.for_role("vision")
+    installed = [model for model in models if is_installed(model, models_dir)]
+    return next(iter(installed or models), None)
+
+
+def is_installed(model: Model, models_dir: Path) -> bool:
+    """Return whether the files of *model* are there; their hashes are checked when it is opened."""
+    return all((model.folder(models_dir) / file.name).exists() for file in model.files)
+
+
+def model_for(roles: dict[str, RoleModel], role: str) -> RoleModel:
+    """Return the model of *role*.
+
+    Raises:
+        UsageError: there is no such role.
+        ModelError: there is no model for it; the sentence says how to get one.
+    """
+    if role in roles:
+        return roles[role]
+    if role == "vision":
+        raise ModelError(
+            "there is no model that can see; describe one in models.toml beside luna.toml (how: "
+            "docs/models.md) and install it with `luna models pull NAME`"
+        )
+    raise UsageError(f"there is no role {role!r}; there are {', '.join(ROLES)}")
