@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.chat import ChatMessage, truncate
+from appliance import paths
+from appliance.chat import (
+    IMAGE_TOKENS,
+    MESSAGE_TOKENS,
+    ChatMessage,
+    estimate_tokens,
+    summary_request,
+    to_summarise,
+    truncate,
+    with_summary,
+)
+from appliance.models.catalogue import load_catalogue, verify
 
 
 def message(role: str, size: int, number: int = 0) -> dict[str, str]:
@@ -77,3 +92,93 @@ def test_whatever_the_sizes(sizes: list[tuple[int, int]], budget: int, question:
     assert [m["role"] for m in kept[1::2]] == ["user"] * len(kept[1::2])
     assert [m["role"] for m in kept[2::2]] == ["assistant"] * len(kept[2::2])
     assert len(kept) == 2 or sum(map(count, kept)) <= budget
+
+
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"n": "f"}}]}
+RESULT = {"role": "tool", "content": "x" * 30, "tool_call_id": "1"}
+
+
+def by_length(message: ChatMessage) -> int:
+    return len(message["content"] or "") + 5
+
+
+def test_tool_calls_stay_with_their_results() -> None:
+    messages: list[ChatMessage] = [message("system", 10)]
+    for number in range(6):
+        messages += [message("user", 10, number), CALL, RESULT, message("assistant", 10, number)]
+    messages += [message("user", 10, 9), CALL, RESULT]
+    for budget in range(0, 600, 7):
+        kept = truncate(messages, budget, by_length)
+        assert kept[-3:] == messages[-3:], "what the last question has led to stays with it"
+        roles = [m["role"] for m in kept]
+        assert roles[1:-3] == ["user", "assistant", "tool", "assistant"] * ((len(kept) - 4) // 4)
+
+
+def test_results_of_tools_for_the_last_question_count() -> None:
+    messages = [*talk([(10, 20)] * 4), CALL, {**RESULT, "content": "x" * 100}]
+    kept = truncate(messages, 200, by_length)
+    assert sum(map(by_length, kept)) <= 200
+
+
+def test_what_is_left_out_is_what_is_to_be_summed_up() -> None:
+    messages = talk([(10, 20)] * 8)
+    for budget in (0, 60, 120, 1000):
+        kept = truncate(messages, budget, count)
+        dropped = to_summarise(messages, budget, count)
+        assert [messages[0], *dropped, *kept[1:]] == messages
+
+
+def test_the_request_for_a_summary() -> None:
+    dropped = [message("user", 10), CALL, RESULT, message("assistant", 5000)]
+    system, user = summary_request("Sum up.", dropped, former="They greeted.")
+    assert system == {"role": "system", "content": "Sum up."}
+    lines = user["content"].split("\n")
+    assert lines[0] == "They greeted."
+    assert [line.split(":")[0] for line in lines[1:]] == ["user", "assistant"]
+    assert len(user["content"]) < 1000, "a long message is shortened"
+
+
+def test_a_summary_stands_at_the_end_of_the_system_prompt() -> None:
+    assert with_summary("Be brief.", "") == "Be brief."
+    assert with_summary("Be brief.", "They greeted.").startswith("Be brief.\n")
+
+
+def test_an_estimate_counts_images_and_tool_calls() -> None:
+    parts = [{"type": "text", "text": "abc"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    assert estimate_tokens({"role": "user", "content": parts}) == 2 + 8 + IMAGE_TOKENS
+    assert estimate_tokens({"role": "user", "content": "é" * 3}) == 3 + 8
+    assert estimate_tokens(CALL) > 8
+    assert estimate_tokens({"role": "assistant"}) == 8
+
+
+TEXTS = {
+    "en": "The library opens at nine and closes at six. Books can be borrowed for three weeks.",
+    "pt": "A biblioteca abre às nove e fecha às seis. Os livros podem ser emprestados por três "
+    "semanas, e a renovação é feita pelo telefone.",
+    "code": "def area(width: float, height: float) -> float:\n    return width * height\n",
+}
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "model", ["smollm2-135m-instruct-q4_1", "qwen2.5-coder-0.5b-instruct-q4_k_m"]
+)
+def test_the_estimate_is_not_below_real_tokenizers(model: str) -> None:
+    script = (
+        "import json, sys, llama_cpp\n"
+        "m = llama_cpp.Llama(sys.argv[1], vocab_only=True, verbose=False)\n"
+        "print(json.dumps([len(m.tokenize(t.encode(), add_bos=False)) for t in "
+        "json.loads(sys.argv[2])]))"
+    )
+    found = load_catalogue().get(model)
+    (path,) = verify(found, paths.models_dir()).values()
+    texts = list(TEXTS.values())
+    # In a process of its own: this one has loaded a library of the same name, perhaps.
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path), json.dumps(texts)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for text, tokens in zip(texts, json.loads(done.stdout), strict=True):
+        estimate = estimate_tokens({"role": "user", "content": text}) - MESSAGE_TOKENS
+        assert tokens <= estimate, text
+        assert estimate <= 2.2 * tokens, text

@@ -1,10 +1,12 @@
-"""The conversation of this session, in memory only."""
+"""The conversation that Luna is in: in memory for the turn, and handed on to be kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from appliance.chat import ChatMessage, with_summary
 
 MAX_CHARACTERS = 60_000
 """Far more than any small model reads; the worker cuts by tokens (see :mod:`appliance.chat`)."""
@@ -18,14 +20,32 @@ TYPICAL_CHARS_PER_S = 15
 
 
 @dataclass(frozen=True)
-class _Exchange:
+class Exchange:
+    """A question, what came of it, and its answer."""
+
     question: str
     answer: str
     """What was said; of an answer that was interrupted, what was heard."""
     cut_off: bool = False
+    steps: tuple[ChatMessage, ...] = ()
+    """Tool calls and their results between the two, in OpenAI's form."""
 
     def __len__(self) -> int:
-        return len(self.question) + len(self.answer)
+        steps = sum(len(str(step)) for step in self.steps)
+        return len(self.question) + len(self.answer) + steps
+
+
+class Keeper(Protocol):
+    """Keeps the conversation beyond this process. None of its methods waits for the disk."""
+
+    def keep(self, exchange: Exchange) -> None:
+        """Keep one more exchange of the current conversation."""
+
+    def begin(self) -> None:
+        """Begin a new conversation."""
+
+    def compact(self, summary: str, remaining: int) -> None:
+        """Keep a summary that stands for all exchanges but the newest *remaining*."""
 
 
 class History:
@@ -35,46 +55,116 @@ class History:
     speculation, and what failed, leaves no trace.
     """
 
-    def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
+    def __init__(self, max_characters: int = MAX_CHARACTERS, keeper: Keeper | None = None) -> None:
+        """*keeper* is told of everything that changes; without one nothing is kept."""
         self._max_characters = max_characters
-        self._exchanges: list[_Exchange] = []
+        self._keeper = keeper
+        self._exchanges: list[Exchange] = []
+        self._summary = ""
+        self.beginning = 0
+        """Another number whenever the oldest exchange is another one."""
 
-    def add(self, question: str, answer: str) -> None:
-        """Add a question with its whole answer."""
-        self._append(_Exchange(question, answer))
+    @property
+    def summary(self) -> str:
+        """What stands for the exchanges that are gone; empty where none are."""
+        return self._summary
+
+    def __len__(self) -> int:
+        """Return the number of exchanges."""
+        return len(self._exchanges)
+
+    def keep_with(self, keeper: Keeper) -> None:
+        """Tell *keeper* of everything that changes from now on."""
+        self._keeper = keeper
+
+    def add(self, question: str, answer: str, steps: Sequence[ChatMessage] = ()) -> None:
+        """Add a question with its whole answer, and the tool calls in between."""
+        self._append(Exchange(question, answer, steps=tuple(steps)))
 
     def add_interrupted(self, question: str, heard: str) -> None:
         """Add a question whose answer was cut off when *heard* had been said."""
-        self._append(_Exchange(question, heard.strip(), cut_off=True))
+        self._append(Exchange(question, heard.strip(), cut_off=True))
 
     def clear(self) -> None:
-        """Forget the conversation."""
-        self._exchanges.clear()
+        """Begin a new conversation: nothing of this one goes into a prompt any more."""
+        self.restore(())
+        if self._keeper is not None:
+            self._keeper.begin()
+
+    def restore(self, exchanges: Sequence[Exchange], summary: str = "") -> None:
+        """Go on with a conversation that was kept. The keeper is not told."""
+        self._exchanges = list(exchanges)
+        self._summary = summary
+        self.beginning += 1
+        self._bound()
+
+    def compact(self, summary: str, messages: int, beginning: int) -> bool:
+        """Let *summary* stand for the oldest *messages*; return whether it could.
+
+        Args:
+            summary: made from the former summary and these messages.
+            messages: how many of those that ``messages`` returned, the system prompt not
+                counted. An exchange that they end within stays.
+            beginning: what ``beginning`` was then. If it has changed, the summary tells of
+                another conversation and is dropped.
+        """
+        if beginning != self.beginning:
+            return False
+        gone = 0
+        while gone < len(self._exchanges) and messages > 0:
+            messages -= len(self._messages(self._exchanges[gone : gone + 1]))
+            gone += messages >= 0
+        self._summary = summary
+        self._drop(gone)
+        if self._keeper is not None:
+            self._keeper.compact(summary, len(self._exchanges))
+        return True
 
     def messages(self, system_prompt: str, question: str = "") -> tuple[dict[str, Any], ...]:
-        """Return the conversation in OpenAI's form, with *question* as its last message."""
-        messages = [{"role": "system", "content": system_prompt}]
+        """Return the conversation in OpenAI's form, with *question* as its last message.
+
+        The summary of what went before stands at the end of the system prompt.
+        """
+        system = {"role": "system", "content": with_summary(system_prompt, self._summary)}
+        return (system, *self._messages(self._exchanges, question))
+
+    @staticmethod
+    def _messages(exchanges: Sequence[Exchange], question: str = "") -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
         begun = ""
-        for exchange in self._exchanges:
+        for exchange in exchanges:
             begun += exchange.question
             if exchange.answer:
                 messages.append({"role": "user", "content": begun})
+                messages.extend(dict(step) for step in exchange.steps)
                 messages.append({"role": "assistant", "content": exchange.answer})
                 begun = f"{CUT_OFF} " if exchange.cut_off else ""
             else:
                 begun += "\n"  # nothing was heard: the next message goes on where this stopped
         if question:
             messages.append({"role": "user", "content": begun + question})
-        return tuple(messages)
+        return messages
 
-    def _append(self, exchange: _Exchange) -> None:
+    def _append(self, exchange: Exchange) -> None:
         self._exchanges.append(exchange)
-        size = sum(map(len, self._exchanges))
-        if size > self._max_characters:
+        self._bound()
+        if self._keeper is not None:
+            self._keeper.keep(exchange)
+
+    def _bound(self) -> None:
+        sizes = list(map(len, self._exchanges))
+        if sum(sizes) > self._max_characters:
             # Half at once, so that the beginning of the prompt, and with it the model's cache,
             # stays the same for many turns.
-            while len(self._exchanges) > 1 and size > self._max_characters // 2:
-                size -= len(self._exchanges.pop(0))
+            gone = 0
+            while gone < len(sizes) - 1 and sum(sizes[gone:]) > self._max_characters // 2:
+                gone += 1
+            self._drop(gone)
+
+    def _drop(self, count: int) -> None:
+        if count:
+            del self._exchanges[:count]
+            self.beginning += 1
 
 
 def heard_text(

@@ -111,3 +111,38 @@ def test_heard_is_the_beginning_of_what_was_said(texts: list[str], data: st.Data
     said = " ".join(" ".join(texts).split())
     assert said.startswith(" ".join(heard.split()))
     assert all(word in said.split() for word in heard.split())
+
+
+CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+RESULT = {"role": "tool", "content": "12", "tool_call_id": "1"}
+
+
+def test_tool_calls_stand_between_question_and_answer() -> None:
+    history = History()
+    history.add("How much?", "Twelve.", steps=[CALL, RESULT])
+    roles = [m["role"] for m in history.messages("")]
+    assert roles == ["system", "user", "assistant", "tool", "assistant"]
+
+
+def test_a_summary_takes_the_place_of_whole_exchanges() -> None:
+    history = History()
+    history.add("One?", "1")
+    history.add("Two?", "2", steps=[CALL, RESULT])
+    history.add("Three?", "3")
+    assert history.compact("They counted.", 5, history.beginning)
+    system, *rest = history.messages("Be brief.")
+    assert system["content"] == "Be brief.\n\nThey counted."
+    assert rest[0]["content"] == "Two?", "an exchange that is only partly summed up stays"
+    assert history.compact("They counted on.", 4, history.beginning)
+    assert [m["content"] for m in history.messages("Be brief.")[1:]] == ["Three?", "3"]
+
+
+def test_a_summary_of_another_conversation_is_dropped() -> None:
+    history = History()
+    history.add("One?", "1")
+    beginning = history.beginning
+    history.clear()
+    history.add("Other?", "2")
+    assert not history.compact("They counted.", 2, beginning)
+    assert len(history.messages("")) == 3
+    assert history.messages("")[0]["content"] == ""

@@ -1,0 +1,1 @@
+"""The owner's documents: read, found again, quoted with their place."""
