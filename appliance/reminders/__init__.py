@@ -1,0 +1,1 @@
+"""Reminders, timers, alarms and schedules."""
