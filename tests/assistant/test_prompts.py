@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from appliance import paths
 from appliance.assistant.history import History
-from appliance.assistant.prompts import system_prompt
-from appliance.errors import LunaError
+from appliance.assistant.prompts import Facts, Prompts, system_prompt
+from appliance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from appliance.llm.llama import LlamaEngine
 
 LANGUAGES = ("en", "pt")
+ROLES = ("chat", "code", "vision", "code_only")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -26,11 +30,93 @@ def test_a_prompt_is_short_plain_and_constant(language: str) -> None:
     assert prompt == " ".join(prompt.split()) == system_prompt(language)
 
 
-def test_an_unknown_language_or_role_is_named() -> None:
-    with pytest.raises(LunaError, match=r"'xx'.*prompts/xx/chat\.j2"):
-        system_prompt("xx")
-    with pytest.raises(LunaError, match="'vision'"):
-        system_prompt("en", "vision")
+def test_a_template_that_is_missing_in_a_language_comes_from_another() -> None:
+    assert system_prompt("xx") == system_prompt("en")
+
+
+def test_an_unknown_role_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'dance'.*prompts/pt/dance\.j2"):
+        system_prompt("pt", "dance")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_role_has_a_prompt_of_its_own(language: str) -> None:
+    prompts = [Prompts().render(language, role) for role in ROLES]
+    assert len({prompt.version for prompt in prompts}) == len(ROLES)
+    for prompt in prompts:
+        assert 40 < len(prompt.text) < 400
+
+
+def test_facts_are_told_and_change_the_version() -> None:
+    plain = Prompts().render("en")
+    told = Prompts(facts=Facts(owner="Ana", place="Recife", device="Raspberry Pi 5")).render("en")
+    assert told.text == plain.text + (
+        " Your owner is Ana. You stand in Recife. You run on a Raspberry Pi 5."
+    )
+    assert told.version != plain.version == Prompts().render("en").version
+    assert "Recife" in Prompts(facts=Facts(place="Recife")).render("pt", "vision").text
+
+
+def write(folder: Path, **templates: str) -> Prompts:
+    for name, source in templates.items():
+        file = folder / f"{name.replace('__', '/')}.j2"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+    return Prompts(folder)
+
+
+def test_an_owners_part_replaces_the_packages(tmp_path: Path) -> None:
+    prompts = write(tmp_path, en__persona="You are {{ name }}, a pirate.")
+    assert prompts.render("en").text.startswith("You are Luna, a pirate. Your words")
+    assert prompts.render("en", "code").text.startswith("You are Luna, a pirate. Begin")
+    assert prompts.render("pt") == Prompts().render("pt")
+
+
+def test_an_owners_notes_are_added_and_fall_back_to_the_other_language(tmp_path: Path) -> None:
+    prompts = write(tmp_path, pt__notes="O cachorro se chama Rex.")
+    assert prompts.render("pt").text.endswith("O cachorro se chama Rex.")
+    assert prompts.render("en").text.endswith("O cachorro se chama Rex.")
+
+
+def test_an_owners_edit_is_seen_at_once(tmp_path: Path) -> None:
+    prompts = write(tmp_path, en__notes="One.")
+    before = prompts.render("en")
+    file = tmp_path / "en/notes.j2"
+    file.write_text("Two.")
+    os.utime(file, ns=(0, 0))
+    after = prompts.render("en")
+    assert after.text.endswith("Two.")
+    assert after.version != before.version
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{{ name", r"notes\.j2:1 cannot be used"),
+        ("\n{% if %}", r"notes\.j2:2 cannot be used"),
+        ("{{ unknown }}", "unknown"),
+        ("{{ name.__class__.__mro__ }}", "unsafe"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{% for i in range(9999) %}x {% endfor %}", "shorten it"),
+        ("{{ range(999999999) | list }}", "too big|too large|[Rr]ange"),
+        ("{% include 'en/nothing.j2' %}", "nothing"),
+        ("x" * 30_000, "shorten it"),
+    ],
+)
+def test_an_owners_mistake_is_named(tmp_path: Path, source: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        write(tmp_path, en__notes=source).render("en")
+
+
+def test_a_template_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en/notes.j2").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"notes\.j2: not UTF-8"):
+        Prompts(tmp_path).render("en")
+
+
+def test_a_folder_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
+    assert Prompts(tmp_path / "none").render("en") == Prompts().render("en")
 
 
 def test_the_prompts_are_package_data() -> None:
@@ -64,20 +150,16 @@ def test_the_prompts_are_found_in_a_zipped_package(
     assert int(result.stdout) == len(system_prompt("pt"))
 
 
-class Asker:
-    """The default model as the owner meets it, but without chance (temperature 0)."""
+Ask = Callable[..., str]
 
-    def __init__(self, state_dir: Path) -> None:
-        from appliance.llm.process import load
-        from appliance.models.catalogue import load_catalogue
-        from appliance.settings import LlmSettings
 
-        name = load_catalogue().default("chat")
-        self.engine = load(name, paths.models_dir(), state_dir, LlmSettings(context_tokens=1024))
+@pytest.fixture
+def ask(chat_engine: LlamaEngine) -> Ask:
+    """Ask the default model as the owner meets it, but without chance (temperature 0)."""
 
-    def ask(self, language: str, question: str, history: History | None = None) -> str:
+    def ask(language: str, question: str, history: History | None = None) -> str:
         pieces: list[str] = []
-        self.engine.generate(
+        chat_engine.generate(
             (history or History()).messages(system_prompt(language), question=question),
             max_tokens=60,
             temperature=0.0,
@@ -86,12 +168,7 @@ class Asker:
         )
         return "".join(pieces)
 
-
-@pytest.fixture(scope="module")
-def luna(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
-    asker = Asker(tmp_path_factory.mktemp("state"))
-    yield asker
-    asker.engine.close()
+    return ask
 
 
 @pytest.mark.models
@@ -105,9 +182,9 @@ def luna(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     ],
 )
 def test_the_default_model_answers(
-    luna: Asker, language: str, question: str, answers: list[str]
+    ask: Ask, language: str, question: str, answers: list[str]
 ) -> None:
-    text = luna.ask(language, question)
+    text = ask(language, question)
     assert any(answer in text for answer in answers), text
     assert len(text) < 150
     assert not set(text) & set("*#`\n"), text
@@ -124,11 +201,11 @@ def test_the_default_model_answers(
     ],
 )
 def test_the_default_model_does_not_imitate_an_interruption(
-    luna: Asker, language: str, question: str, heard: str, follow_up: str
+    ask: Ask, language: str, question: str, heard: str, follow_up: str
 ) -> None:
     history = History()
     history.add_interrupted(question, heard)
-    text = luna.ask(language, follow_up, history)
+    text = ask(language, follow_up, history)
     assert text
     for trace in ("cut off", "interr", "cortad", "(", "—", "..."):
         assert trace not in text, text
