@@ -8,11 +8,8 @@ import os
 PRIORITY = 10
 """Low among the real-time ones: above all ordinary work, below the kernel's own threads."""
 
-BRIEF_PRIORITY = 1
-"""For short work that somebody waits for: above all ordinary work, below whatever moves sound."""
 
-
-def hurry(priority: int = PRIORITY) -> None:
+def hurry() -> None:
     """Give the calling thread real-time priority, where that is permitted."""
     with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))

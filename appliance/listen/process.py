@@ -45,7 +45,7 @@ from appliance.listen.endpoint import Ask, Decision, Endpointer, EndpointOptions
 from appliance.listen.turn_model import TurnModel
 from appliance.listen.vad import CHUNK, VoiceActivity
 from appliance.listen.wake_word import LATENCY_SAMPLES, WakeWordModel
-from appliance.realtime import BRIEF_PRIORITY, hurry
+from appliance.realtime import hurry
 from appliance.settings import ListenSettings
 from appliance.worker import WorkerContext, serve
 
@@ -342,7 +342,6 @@ class ListenWorker:
                     text=f"{error}; until then turns end after {self._settings.max_silence_ms} ms",
                 )
             )
-        hurry(BRIEF_PRIORITY)  # speech recognition begins at the same moment and takes all cores
         while (question := self._questions.get()) is not None:
             turn_id, asked = question
             if self._turn_model is None or not self._questions.empty():

@@ -22,10 +22,10 @@ from appliance.errors import ModelError
 from appliance.tts.joining import SENTENCE_PAUSE_S, joined, pause_after
 from appliance.tts.onnx_split import Stage, split
 
-_PIECES = (32, 32, 64, 128)
+_PIECES = (16, 16, 32, 64, 128)
 """Frames in the first, the second, ... and all further pieces.
 
-At 22050 Hz and a hop of 256, 32 frames are 372 ms of sound, about 50 of them silence: enough to
+At 22050 Hz and a hop of 256, 16 frames are 186 ms of sound, about 50 of them silence: enough to
 last until the second piece is there on a machine that is eight times slower than two idle cores.
 """
 _DECODER_CONTEXT = 16

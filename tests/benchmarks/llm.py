@@ -27,12 +27,14 @@ from appliance.commands import Warm
 from appliance.events import Ready
 from appliance.llm.llama import LlamaEngine
 from appliance.llm.process import SPIN_COUNT
-from appliance.llm.runtime import BATCH_TOKENS, library_log
+from appliance.llm.runtime import BATCH_TOKENS
+from appliance.llm.weights import Weights, library_log
 from appliance.models.catalogue import load_catalogue, verify
 from tests.llm.harness import Worker, worker
 
 CONTEXT_TOKENS = 2048
 LONG_PROMPT_TOKENS = 180
+"""In the part that is the same in every prompt; the question comes on top."""
 QUESTIONS = (
     "What is the capital of France?",
     "What is two plus two?",
@@ -78,10 +80,11 @@ def _system(text: str) -> dict[str, str]:
 
 
 def _long_prompt(bench: Worker, text: str) -> str:
-    """Return *text* with more of the same kind, of about ``LONG_PROMPT_TOKENS`` tokens."""
+    """Return *text* with more of the same kind: a prefix of about ``LONG_PROMPT_TOKENS``."""
     words = " ".join([text] * 4).split()
-    bench.ask(_system(" ".join(words)), _user("Hello!"), max_tokens=1)
-    tokens = bench.answer()[1].prompt_tokens
+    for question in ("Hello!", "And you?"):  # the second finds the prefix, and nothing more
+        bench.ask(_system(" ".join(words)), _user(question), max_tokens=1)
+        tokens = bench.answer()[1].cached_tokens
     return " ".join(words[: round(len(words) * LONG_PROMPT_TOKENS / tokens)])
 
 
@@ -171,8 +174,9 @@ def _restart(name: str, path: Path, state: Path, prompt: str, rounds: int) -> di
     """Measure how soon a new worker has the prefix that an older one saved."""
     restored, loaded, first = [], [], []
     for _ in range(rounds):
+        weights = Weights(path)
         engine = LlamaEngine(
-            path,
+            weights,
             name=name,
             sha256=load_catalogue().get(name).files[0].sha256,
             state_dir=state,
@@ -183,6 +187,7 @@ def _restart(name: str, path: Path, state: Path, prompt: str, rounds: int) -> di
         assert engine.warm([_system(prompt)], lambda: False), "the saved prefix was not found"
         restored.append((time.perf_counter() - began) * 1000)
         engine.close()
+        weights.close()
         with worker(name, paths.models_dir(), state) as bench:
             ready = bench.next()
             assert isinstance(ready, Ready)

@@ -84,6 +84,12 @@ async def _run(questions: tuple[str, ...]) -> dict[str, float]:
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        # Every answer is written by the model, and the owner's conversation is left alone.
+        settings = replace(
+            settings,
+            general=replace(settings.general, data_dir=name),
+            cache=replace(settings.cache, enabled=False),
+        )
         parts = replace(engines.real(settings), sound_card=partial(RoomCard, folder))
         async with App(settings, parts) as app:
             await app.ready()
