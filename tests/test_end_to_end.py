@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.service import LUNA, Service, service
+from tests.service import LUNA, Events, Service, service
 from tests.sound_card import VirtualSoundCard, read_wav
 from tests.speech import RATE, say_to, understood
 
@@ -26,6 +27,19 @@ TURN_LIMIT_S = 90.0
 
 def _ended(luna: Service) -> dict[str, object]:
     return luna.until_type("turn_ended", TURN_LIMIT_S)[-1]
+
+
+def _ask(ask: Callable[[], Events], question: str) -> Events:
+    """Ask until the question was understood; return the events of that turn.
+
+    On a busy machine the virtual sound card loses pieces of what is played into it.
+    """
+    for _ in range(3):
+        events = ask()
+        ended = next(e for e in events if e["type"] == "turn_ended")
+        if question in str(ended["question"]).lower():
+            break
+    return events
 
 
 def _is_answered(ended: dict[str, object], question: str, *answers: str) -> None:
@@ -42,9 +56,13 @@ def test_wake_word_question_answer(sound_card: VirtualSoundCard, short_path: Pat
     with service(short_path, *WAKE, env=sound_card.env) as luna:
         luna.until_ready()
         with sound_card.recording(heard):
-            sound_card.play(question, wait=False)
-            events = luna.until_type("turn_ended", TURN_LIMIT_S)
-            events += luna.until_type("state_changed", state="idle")
+
+            def ask() -> Events:
+                sound_card.play(question, wait=False)
+                events = luna.until_type("turn_ended", TURN_LIMIT_S)
+                return events + luna.until_type("state_changed", state="idle")
+
+            events = _ask(ask, "capital of france")
         kinds = [e["state"] for e in events if e["type"] == "state_changed"]
         assert kinds == ["listening", "thinking", "speaking", "idle"]
         assert any(e["type"] == "wake_heard" and e["phrase"] == "hey_jarvis" for e in events)
@@ -64,14 +82,18 @@ def test_push_to_talk(sound_card: VirtualSoundCard, short_path: Path) -> None:
     with service(short_path, *WAKE, env=sound_card.env) as luna:
         luna.until_ready()
         with sound_card.recording(heard):
-            listen = subprocess.Popen(
-                [*LUNA, "listen", "--json"], env=luna.env, stdout=subprocess.PIPE
-            )
-            luna.until_type("state_changed", state="listening")
-            sound_card.play(question, wait=False)
-            output, _ = listen.communicate(timeout=TURN_LIMIT_S)
-        assert listen.returncode == 0
-        ended = json.loads(output.splitlines()[-1])
+
+            def ask() -> Events:
+                listen = subprocess.Popen(
+                    [*LUNA, "listen", "--json"], env=luna.env, stdout=subprocess.PIPE
+                )
+                luna.until_type("state_changed", state="listening")
+                sound_card.play(question, wait=False)
+                output, _ = listen.communicate(timeout=TURN_LIMIT_S)
+                assert listen.returncode == 0
+                return [json.loads(output.splitlines()[-1])]
+
+            (ended,) = _ask(ask, "plus")
         assert ended["type"] == "turn_ended"
         _is_answered(ended, "plus", "four", "4")
     said = understood(read_wav(heard))
@@ -94,10 +116,16 @@ def test_barge_in_by_button(sound_card: VirtualSoundCard, short_path: Path) -> N
             interrupted = luna.until_type("turn_ended")[-1]
             assert interrupted["outcome"] == "interrupted"
             time.sleep(1.0)
-            recorded_until = time.monotonic()
-            sound_card.play(question, wait=False)
-            _is_answered(_ended(luna), "capital of france", "paris")
-        assert time.monotonic() > recorded_until
+
+            def ask() -> Events:
+                if luna.health()["state"] != "listening":
+                    luna.send("button_pressed")
+                    luna.until_type("state_changed", state="listening")
+                sound_card.play(question, wait=False)
+                return [_ended(luna)]
+
+            (ended,) = _ask(ask, "capital of france")
+            _is_answered(ended, "capital of france", "paris")
     samples = read_wav(heard)
     loud = _loud_stretches(samples)
     # Speech, at most 200 ms of it after the button, then silence until the second answer.
