@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -17,7 +18,7 @@ from appliance.cli import main
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     folder = tmp_path / "root"
     folder.mkdir()
     return folder
@@ -134,6 +135,28 @@ def at_terminal(answers: str, *words: str) -> str:
         os.close(terminal)
     assert process.returncode == 0, process.stderr
     return process.stdout
+
+
+def test_the_wizard_writes_a_profile_that_apply_takes(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from appliance.panel import gpio
+    from appliance.panel.boards import wizard
+
+    answers = iter(["desk", "codec-zero", "", "", "5", "g"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    monkeypatch.setattr(gpio, "hardware_pins", gpio.mock_pins)
+    monkeypatch.setattr(wizard, "WAIT_S", 0.02)
+    text = out(capsys, "wizard", "--root", str(home))
+    assert "I noticed no button." in text
+    assert f"Written to {home / 'etc/luna/boards/desk.toml'}" in text
+    own = Path(os.environ["XDG_CONFIG_HOME"]) / "luna/boards"
+    own.parent.mkdir(parents=True)
+    own.symlink_to(home / "etc/luna/boards")
+    report = json.loads(out(capsys, "apply", "desk", "--root", str(home), "--json"))
+    assert "boot/firmware/config.txt" in report["changed"]
+    assert "board.toml" in report["changed"][0]
 
 
 def test_at_a_terminal_the_person_is_asked(home: Path) -> None:
