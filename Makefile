@@ -40,7 +40,7 @@ export LUNA_MODELS_DIR := $(MODELS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint bench setup setup-test lock clean debian-run debian-test
+.PHONY: help run test lint bench backup setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -58,6 +58,9 @@ lint: $(DEV) $(PACKAGE) ## Style and types
 
 bench: setup-test ## Measure, print the table, write build/benchmarks/results.json (BENCH_ARGS="--quick")
 	$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+
+backup: debian-run $(RUNTIME) $(PACKAGE) ## Save everything Luna keeps in one file (ARGS="--to FOLDER")
+	@$(BIN)/luna backup $(ARGS)
 
 setup: debian-run $(RUNTIME) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(WEIGHTS) ## Install what is missing to run
 

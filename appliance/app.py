@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, control, paths
 from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
@@ -15,10 +16,27 @@ from appliance.bus import EventBus
 from appliance.clock import monotonic
 from appliance.engines import Engines
 from appliance.errors import ServiceError, error_of
-from appliance.events import Event, Logged, SayRequested, Snapshot, TextAsked, WorkerChanged
+from appliance.events import (
+    Classified,
+    Event,
+    GenerationFinished,
+    Logged,
+    ProviderTestRequested,
+    SayRequested,
+    Snapshot,
+    TextAsked,
+    TokensGenerated,
+    WorkerChanged,
+)
 from appliance.log import log_event
+from appliance.machine import free_memory_percent
 from appliance.settings import Settings
 from appliance.supervisor import Supervisor, WorkerSpec
+
+if TYPE_CHECKING:
+    from appliance.assistant.tools import Facts
+    from appliance.brain import Brain
+    from appliance.panel.front import Front
 
 CAPTURE_SECONDS = 60.0
 """Longest utterance (28 s), and as much again for the workers to come back after a crash."""
@@ -54,6 +72,8 @@ class App:
     engines: Engines
     plan: Plan = field(default_factory=Plan)
     started: float = field(default_factory=monotonic)
+    brain: Brain | None = field(default=None, init=False)
+    front: Front | None = field(default=None, init=False)
     _early: list[Event] | None = field(default_factory=list, init=False)
     """What workers said before there was a coordinator."""
     _last_error: dict[str, str] = field(default_factory=dict, init=False)
@@ -89,6 +109,8 @@ class App:
         stack.callback(self.playback.close)
         self.supervisor = Supervisor(self._on_event)
         stack.push_async_callback(self.supervisor.stop)
+        # Nothing is captured before it is known where the mute switch stands.
+        self.capture.shut = self.plan.service
 
         # Those that hear start first; what else the main process needs is imported meanwhile.
         wanted = [name for name in ALL if name in self.plan.workers]
@@ -98,10 +120,22 @@ class App:
         for name in first:
             self.supervisor.start(self._hearing(name))
         await asyncio.sleep(0)
+        if self.plan.service:
+            from appliance.panel.front import Front
+
+            self.front = Front(
+                self.settings, self.engines.panels, self.request, self.bus, self.capture
+            )
+            self.bus.snapshot = replace(self.bus.snapshot, volume=self.front.volume.percent)
+            stack.push_async_callback(self.front.stop)
         self._coordinate()
+        if self.front is not None:
+            await self.front.start()
         if self.plan.service:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ready(*first), HEAR_FIRST_S)
+        if "llm" in wanted:
+            await self._think()
         for name in wanted:
             if name not in HEARING:
                 self.supervisor.start(self._thinking(name))
@@ -118,7 +152,7 @@ class App:
     def _coordinate(self) -> None:
         """Build the coordinator and give it what the workers have said already."""
         from appliance.assistant.coordinator import Coordinator
-        from appliance.assistant.prompts import system_prompt
+        from appliance.assistant.history import History
         from appliance.assistant.turn import Options
         from appliance.texts import text
 
@@ -136,15 +170,49 @@ class App:
                 required=HEARING & set(self.plan.workers),
             ),
             phrase=text,
-            system_prompt=system_prompt,
             overruns=self._overruns,
-            max_tokens=settings.llm.max_tokens,
-            temperature=settings.llm.temperature,
             language=settings.general.language,
+            history=History(),
+            volume=self.front.volume.percent if self.front else settings.audio.volume,
         )
         early, self._early = self._early, None
         for event in early or []:
-            self.coordinator.handle(event)
+            self._pass_on(event)
+
+    async def _think(self) -> None:
+        """Build what answers, and connect it; much is imported for it."""
+        from appliance.brain import Body, Brain
+
+        brain = self.brain = Brain(
+            self.settings,
+            self.engines.model_names,
+            Body(
+                send=lambda command: self.supervisor.send("llm", command),
+                handle=self.coordinator.handle,
+                request=self.request,
+                publish=self.bus.publish,
+                facts=self._facts,
+                history=self.coordinator.history,
+            ),
+        )
+        self._stack.push_async_callback(brain.close)
+        self.coordinator.connect(await brain.start())
+
+    def _facts(self, now: datetime) -> Facts:
+        """Return what the built-in commands answer from."""
+        from appliance.assistant.tools import Facts
+
+        return Facts(
+            now=now,
+            volume=self.coordinator.volume,
+            volume_step=2 * self.settings.audio.volume_step,  # what can be heard
+            volume_limit=self.settings.audio.volume_limit,
+            languages=self.settings.general.languages,
+            last_answer=self.coordinator.last_answer,
+            workers={name: h.status for name, h in self.supervisor.health().items()},
+            awake_s=monotonic() - self.started,
+            free_memory_percent=free_memory_percent(),
+        )
 
     # --- workers ---
 
@@ -184,7 +252,7 @@ class App:
         from appliance.llm import process as llm
 
         limit = settings.assistant.history_tokens
-        return WorkerSpec("llm", llm.main, (engines.chat, limit), oom_score_adj=600)
+        return WorkerSpec("llm", llm.main, (engines.language_models, limit), oom_score_adj=600)
 
     async def ready(self, *workers: str) -> None:
         """Wait until these workers (none named: all) are ready.
@@ -212,9 +280,16 @@ class App:
         if self._early is not None:
             self._early.append(event)
         else:
-            self.coordinator.handle(event)
+            self._pass_on(event)
         if isinstance(event, WorkerChanged):
             self._changed.set()
+
+    def _pass_on(self, event: Event) -> None:
+        """Give an event to whom it concerns: what the models write is the brain's."""
+        if self.brain is not None:
+            self.brain.local.take(event)
+        if not isinstance(event, TokensGenerated | GenerationFinished | Classified):
+            self.coordinator.handle(event)
 
     # --- for the control socket, the page and the command line ---
 
@@ -226,8 +301,14 @@ class App:
         """
         if self._early is not None:
             raise ServiceError("Luna is still starting; try again in a moment")
+        if self.front is not None:
+            event = self.front.admit(event)
         if isinstance(event, TextAsked | SayRequested):
             self.coordinator.request(event)
+        elif isinstance(event, ProviderTestRequested):
+            if self.brain is None:
+                raise ServiceError("Luna is still starting; try again in a moment")
+            self.brain.test(event.provider)
         else:
             self.coordinator.handle(event)
 
@@ -263,6 +344,7 @@ class App:
             "workers": workers,
             "microphone": snapshot.microphone,
             "speaker": snapshot.speaker,
+            "providers": self.brain.report() if self.brain else [],
             "rings": {
                 "capture": {
                     "blocks_written": self.capture.blocks_written,

@@ -14,13 +14,26 @@ from appliance.clock import monotonic
 from appliance.events import (
     AgentSwitch,
     CaptureDropped,
+    ClockChanged,
     Complete,
     Content,
     Error,
     Event,
     Heard,
+    JobFinished,
     MicrophoneChanged,
     MuteRequested,
+    MuteSwitched,
+    NetworkChanged,
+    PanelChanged,
+    ProviderChosen,
+    ProviderTested,
+    ProviderUsed,
+    QuotaWarning,
+    ReminderChanged,
+    ReminderDue,
+    ReminderMissed,
+    RemindersAnswered,
     Snapshot,
     SpeakerChanged,
     StateChanged,
@@ -28,6 +41,7 @@ from appliance.events import (
     ToolCall,
     TurnEnded,
     TurnStarted,
+    VolumeRequested,
     WakeHeard,
     WorkerChanged,
 )
@@ -35,18 +49,32 @@ from appliance.events import (
 PUBLIC = (
     AgentSwitch,
     CaptureDropped,
+    ClockChanged,
     Complete,
     Content,
     Error,
     Heard,
+    JobFinished,
     MicrophoneChanged,
     MuteRequested,
+    MuteSwitched,
+    NetworkChanged,
+    PanelChanged,
+    ProviderChosen,
+    ProviderTested,
+    ProviderUsed,
+    QuotaWarning,
+    ReminderChanged,
+    ReminderDue,
+    ReminderMissed,
+    RemindersAnswered,
     SpeakerChanged,
     StateChanged,
     Status,
     ToolCall,
     TurnEnded,
     TurnStarted,
+    VolumeRequested,
     WakeHeard,
     WorkerChanged,
 )
@@ -56,13 +84,17 @@ BACKLOG = 1000
 """Events that may wait for a subscriber before it is cut off."""
 
 
-def apply(snapshot: Snapshot, event: Event) -> Snapshot:
+def apply(snapshot: Snapshot, event: Event) -> Snapshot:  # noqa: PLR0912 - one case an event
     """Return *snapshot* as it is after *event*."""
     match event:
         case StateChanged():
             return replace(snapshot, state=event.state, detail=event.detail, turn_id=event.turn_id)
         case MuteRequested():
             return replace(snapshot, muted=event.muted)
+        case MuteSwitched():
+            return replace(snapshot, mute_switch=event.muted)
+        case VolumeRequested():
+            return replace(snapshot, volume=event.percent)
         case MicrophoneChanged():
             return replace(snapshot, microphone=_fields(event))
         case SpeakerChanged():

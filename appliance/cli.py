@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from appliance import __version__
 from appliance.errors import LunaError
@@ -22,6 +22,9 @@ exit codes:
   5    a sound device or sound file cannot be used
   6    Luna is not running, or does not answer
   7    the turn ended without an answer
+  8    a provider of answers failed
+  9    something could not be stored, or not be read
+  10   buttons, LEDs or the board's profile cannot be used
   130  interrupted with Ctrl+C
 """
 
@@ -77,6 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     ask = add("ask", "ask in writing; the answer is written too", 'luna ask "What is a moon?"')
     ask.add_argument("text", help="the question; - reads it from standard input")
+    ask.add_argument("--image", metavar="FILE", help="a picture (JPEG, PNG, WebP) to ask about")
+    ask.add_argument("--code", action="store_true", help="answer with code and nothing else")
     ask.add_argument("--speak", action="store_true", help="say the answer aloud as well")
 
     say = add("say", "speak a text", 'luna say --language pt "Bom dia!"')
@@ -110,7 +115,98 @@ def build_parser() -> argparse.ArgumentParser:
     models = add("models", "look after the model files", "luna models pull whisper-base")
     models.add_argument("action", choices=("list", "pull", "verify"), help="what to do")
     models.add_argument("names", nargs="*", metavar="NAME", help="models; none means the defaults")
+
+    _add_storage(add)
+    _add_answers(add)
+    _add_board(add)
+    _add_panel(add)
     return parser
+
+
+def _add_storage(add: Callable[..., _Parser]) -> None:
+    """Add the commands that look after what is stored."""
+    storage = add("storage", "look after what is stored", "luna storage check")
+    storage.add_argument(
+        "action",
+        choices=("check", "compact", "stats"),
+        help="`check` reads everything and reports damage, `compact` rewrites it, `stats` counts",
+    )
+    storage.add_argument("names", nargs="*", metavar="NAME", help="stores; none means all")
+
+    backup = add("backup", "save everything Luna keeps in one file", "luna backup --to /mnt/stick")
+    backup.add_argument("--to", metavar="FOLDER", help="where; else the configured folder")
+    backup.add_argument("--secrets", action="store_true", help="put the secrets into it as well")
+
+    restore = add(
+        "restore",
+        "go back to a backup; what is there now is kept beside it",
+        "luna restore luna-backup-20260301T030000Z.tar.gz",
+    )
+    restore.add_argument("file", metavar="FILE", help="a file that `luna backup` made")
+
+
+def _add_answers(add: Callable[..., _Parser]) -> None:
+    """Add the commands around answers: who gives them, from what, and which were given."""
+    providers = add("providers", "who may answer, and how they are", "luna providers test groq")
+    providers.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "test", "log"),
+        help="`list` (the default), `test` one with a real request, `log` of what was sent",
+    )
+    providers.add_argument("name", nargs="?", default="", help="a provider, for `test` and `log`")
+    providers.add_argument("--count", type=int, default=20, metavar="N", help="entries of the log")
+
+    quota = add("quota", "what providers used, and what is left today", "luna quota --days 30")
+    quota.add_argument(
+        "--days", type=int, default=7, metavar="N", help="so many days, today included; default 7"
+    )
+
+    knowledge = add(
+        "knowledge", "look after the documents Luna knows", "luna knowledge add manual.pdf"
+    )
+    knowledge.add_argument("action", choices=("add", "list", "search", "remove"))
+    knowledge.add_argument(
+        "words", nargs="*", metavar="WORD", help="files to add, words to find, names to remove"
+    )
+
+    history = add("history", "look at past conversations", "luna history search bread")
+    history.add_argument("action", choices=("list", "search", "show", "new", "purge"))
+    history.add_argument(
+        "words", nargs="*", metavar="WORD", help="words to find, or numbers of conversations"
+    )
+    history.add_argument("--yes", action="store_true", help="really delete")
+
+
+def _add_panel(add: Callable[..., _Parser]) -> None:
+    """Add the commands around LEDs and volume."""
+    panel = add("panel", "what the light on the box means", "luna panel demo", json=False)
+    panel.add_argument("action", choices=("demo",), help="`demo` draws every pattern")
+    panel.add_argument("--png", metavar="FILE", help="write one picture of all instead")
+    panel.add_argument("--markdown", action="store_true", help="print docs/leds.md instead")
+    panel.add_argument("--seconds", type=float, default=30.0, metavar="S", help="default 30")
+
+    volume = add("volume", "how loud Luna speaks", "luna volume 60", json=False)
+    volume.add_argument(
+        "level", nargs="?", default="", metavar="N|up|down", help="percent; none: print it"
+    )
+
+
+def _add_board(add: Callable[..., _Parser]) -> None:
+    """Add the command that sets the system up for a sound board with button and LEDs."""
+    board = add(
+        "board", "set up a board with sound, button and LEDs", "luna board apply codec-zero"
+    )
+    board.add_argument(
+        "action",
+        choices=("list", "show", "detect", "apply", "wizard"),
+        help="`detect` looks which is there, `wizard` asks for the wiring of another",
+    )
+    board.add_argument("name", nargs="?", default="", help="a profile, for `show` and `apply`")
+    board.add_argument("--root", default="/", metavar="DIR", help="work on the tree in DIR")
+    board.add_argument("--dry-run", action="store_true", help="show the changes only")
+    board.add_argument("--yes", action="store_true", help="do not ask before writing")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

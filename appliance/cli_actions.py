@@ -30,6 +30,7 @@ from appliance.events import (
     MuteRequested,
     SayRequested,
     Snapshot,
+    Status,
     StopRequested,
     TextAsked,
     TurnEnded,
@@ -66,7 +67,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     overrides = list(arguments.set)
     if arguments.debug:
         overrides.append("general.log_level=debug")
-    return config.load(path, overrides=overrides)
+    checks = []
+    if arguments.command == "config" and arguments.action == "check":
+        # Elsewhere a missing key costs one provider, and not the whole assistant.
+        from appliance.panel.boards import profile
+        from appliance.providers import policy
+
+        checks = [policy.mistakes, profile.setting_mistakes]
+    return config.load(path, overrides=overrides, checks=checks)
 
 
 # --- the service ---------------------------------------------------------------------------------
@@ -74,9 +82,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _run(arguments: argparse.Namespace) -> int:
     from appliance import log
+    from appliance.storage import restore
 
     settings = _settings(arguments)
     log.configure(settings.general.log_level)
+    # A power cut may have interrupted `luna restore` between two of its steps.
+    restore.finish(paths.data_dir(settings.general.data_dir))
     return asyncio.run(_serve(settings, fake=arguments.fake))
 
 
@@ -214,25 +225,53 @@ def _outcome(ended: TurnEnded, error: str) -> int:
 
 
 def _ask(arguments: argparse.Namespace) -> int:
-    text = _text(arguments)
+    question = TextAsked(
+        text=_text(arguments),
+        speak=arguments.speak,
+        code_only=arguments.code,
+        image=_image(arguments.image) if arguments.image else "",
+    )
+    from appliance.assistant.code_blocks import code_only
+
     errors: list[str] = []
+    written: list[str] = []
 
     def show(event: Event) -> None:
         if isinstance(event, Error):
             errors.append(event.text)
         if arguments.json:
             _print(event)
+        elif isinstance(event, Status):
+            print(f"luna: {event.text}", file=sys.stderr)
         elif isinstance(event, Content):
-            print(event.text, end="", flush=True)
+            written.append(event.text)
+            if not arguments.code:
+                print(event.text, end="", flush=True)
         elif isinstance(event, TurnEnded) and event.answer:
-            print(flush=True)
+            print(code_only("".join(written)) if arguments.code else "", flush=True)
 
     async def ask() -> TurnEnded:
         workers = ("audio", "tts", "llm") if arguments.speak else ("llm",)
         async with _session(arguments, workers) as session:
-            return await _follow(session, TextAsked(text=text, speak=arguments.speak), show)
+            return await _follow(session, question, show)
 
     return _outcome(_asyncio(ask()), errors[0] if errors else "")
+
+
+def _image(name: str) -> str:
+    """Return a picture as a ``data:`` URL, checked and made small.
+
+    Raises:
+        UsageError: the file cannot be read, or is no picture.
+    """
+    from appliance import images
+
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(images.MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+    return images.prepare(data).data_url
 
 
 def _say(arguments: argparse.Namespace) -> int:
@@ -437,6 +476,60 @@ def _models(arguments: argparse.Namespace) -> int:
     return models_actions.run(arguments, _settings(arguments))
 
 
+def _providers(arguments: argparse.Namespace) -> int:
+    from appliance.actions import providers
+
+    return providers.run(arguments, _settings(arguments))
+
+
+def _quota(arguments: argparse.Namespace) -> int:
+    from appliance.actions import quota
+
+    return quota.run(arguments, _settings(arguments))
+
+
+def _knowledge(arguments: argparse.Namespace) -> int:
+    from appliance.actions import knowledge
+
+    return knowledge.run(arguments, _settings(arguments))
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    from appliance.actions import history
+
+    return history.run(arguments, _settings(arguments))
+
+
+def _storage(arguments: argparse.Namespace) -> int:
+    from appliance.actions import storage
+
+    return storage.run(arguments, _settings(arguments))
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    from appliance.actions import backup
+
+    return backup.run(arguments, _settings(arguments))
+
+
+def _board(arguments: argparse.Namespace) -> int:
+    from appliance.actions import board
+
+    return board.run(arguments, _settings(arguments))
+
+
+def _panel(arguments: argparse.Namespace) -> int:
+    from appliance.actions import panel
+
+    return panel.panel(arguments, _settings(arguments))
+
+
+def _volume(arguments: argparse.Namespace) -> int:
+    from appliance.actions import panel
+
+    return panel.volume(arguments, _settings(arguments))
+
+
 def _asyncio(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(coroutine)
 
@@ -453,4 +546,14 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "mute": _mute,
     "config": _config,
     "models": _models,
+    "storage": _storage,
+    "backup": _backup,
+    "restore": _backup,
+    "providers": _providers,
+    "quota": _quota,
+    "knowledge": _knowledge,
+    "history": _history,
+    "board": _board,
+    "panel": _panel,
+    "volume": _volume,
 }

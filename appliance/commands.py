@@ -45,7 +45,7 @@ class PlayEarcon(Command):
     """Play a short signal at once, mixed over whatever is playing."""
 
     name: str
-    """``wake``, ``error`` or ``done``."""
+    """``wake``, ``error``, ``done`` or ``reminder``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,7 @@ class Warm(Command):
     """Evaluate a prompt's beginning now, so that the next request finds it in the cache."""
 
     role: str
+    """``chat``, ``code``, ``vision``, or ``classify`` for the instructions of ``Classify``."""
     messages: tuple[dict[str, Any], ...]
 
 
@@ -147,9 +148,26 @@ class Generate(Command):
     attempt: int
     role: str
     messages: tuple[dict[str, Any], ...]
-    """OpenAI form: ``{"role": "system" | "user" | "assistant", "content": str}``."""
+    """OpenAI form: ``{"role": "system" | "user" | "assistant", "content": str}``; of a question
+    about an image the content is a list of parts (see :mod:`appliance.images`)."""
     max_tokens: int = 256
     temperature: float = 0.3
+    continues: str = ""
+    """The beginning of the answer that was given already: go on exactly after it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify(Command):
+    """Have the chat model answer with one of *choices*; ``Classified`` follows.
+
+    It has a cache of its own, so that the conversation's stays.
+    """
+
+    turn_id: int
+    messages: tuple[dict[str, Any], ...]
+    choices: tuple[str, ...]
+    """At least two words."""
+    attempt: int = 0
 
 
 # --- tts ---------------------------------------------------------------------------------

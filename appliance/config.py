@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,19 @@ MAX_SHOWN = 60
 """Characters of a wrong value in the report."""
 PREFIX = "LUNA_"
 """``LUNA_AUDIO__INPUT_DEVICE`` sets ``input_device`` in ``[audio]``."""
+VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "LLM_PROVIDERS_ORDER": ("routing", "order"),
+    "CHAT_PROVIDER": ("routing", "provider", "chat"),
+    "CODE_PROVIDER": ("routing", "provider", "code"),
+    "VISION_PROVIDER": ("routing", "provider", "vision"),
+    "STT_PROVIDER": ("routing", "provider", "stt"),
+    "TTS_PROVIDER": ("routing", "provider", "tts"),
+}
+"""Variables with names of their own, and the settings that they set."""
+_DAILY_LIMIT = re.compile(r"LLM_(\w+)_DAILY_LIMIT_TOKENS")
+
+Check = Callable[[Settings, Mapping[str, str]], Iterable[tuple[str, str]]]
+"""Looks at settings and environment together; yields the key and what is wrong with it."""
 _SECRET = re.compile(r"key|token(?!s)|password|secret", re.IGNORECASE)
 """Values that are not shown. ``max_tokens`` counts tokens of a language model."""
 
@@ -35,8 +48,8 @@ class _Source:
     """Where a value came from, for the report."""
 
     name: str
-    lines: dict[str, int]
-    """Line of each ``section`` and ``section.key``."""
+    lines: dict[str, int | str]
+    """Line (of the environment: variable) of each ``section`` and ``section.key``."""
 
     def place(self, key: str) -> str:
         while key:
@@ -51,6 +64,7 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
+    checks: Sequence[Check] = (),
 ) -> Settings:
     """Return the settings.
 
@@ -58,18 +72,20 @@ def load(
         file: read this file alone, instead of those of :func:`appliance.paths.config_files`.
         environ: the environment; None means the process's own.
         overrides: ``section.key=value`` from the command line.
+        checks: what must hold beyond each single value.
 
     Raises:
         ConfigError: there are mistakes; the message lists all of them, one a line.
     """
     mistakes: list[str] = []
+    environ = os.environ if environ is None else environ
     sources = [
         *(_read_file(path, mistakes) for path in ([file] if file else paths.config_files())),
-        _read_environment(os.environ if environ is None else environ),
+        _read_environment(environ),
         _read_overrides(overrides, mistakes),
     ]
     sources = [(values, source) for values, source in sources if values]
-    if not (sources or mistakes):
+    if not (sources or mistakes or checks):
         return Settings()  # nothing to check, and pydantic takes its time
     from pydantic import TypeAdapter, ValidationError
 
@@ -79,13 +95,19 @@ def load(
         # Each by itself: a mistake counts even where a later source overrides it.
         try:
             adapter.validate_python(values)
+            _merge(merged, values)
         except ValidationError as error:
             mistakes += [_describe(e, source) for e in error.errors()]
-        _merge(merged, values)
+            # What is wrong is left out, so that the rest can be checked as a whole.
+            _merge(merged, _without(values, error.errors()))
+    settings = adapter.validate_python(merged)
+    for check in checks:
+        for key, what in check(settings, environ):
+            mistakes.append(f"{_place(key, [source for _, source in sources])}{key}: {what}")
     if mistakes:
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError("\n  ".join([f"the configuration has {count}:", *mistakes]))
-    return adapter.validate_python(merged)
+    return settings
 
 
 # --- reading -----------------------------------------------------------------------------------
@@ -141,11 +163,26 @@ def _key_lines(text: str) -> dict[str, int]:
 
 def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], _Source]:
     values: dict[str, Any] = {}
+    source = _Source("environment", {})
     for name, text in sorted(environ.items()):
         section, found, key = name.removeprefix(PREFIX).partition("__")
         if name.startswith(PREFIX) and found:
             values.setdefault(section.lower(), {})[key.lower()] = _value(text, section, key)
-    return values, _Source("environment", {})
+        elif (keys := _keys(name)) and text.strip():
+            source.lines[".".join(keys)] = name
+            value = _value(text.strip(), keys[0], keys[-1])
+            for part in reversed(keys):
+                value = {part: value}
+            _merge(values, value)
+    return values, source
+
+
+def _keys(name: str) -> tuple[str, ...]:
+    """Return which setting the environment variable *name* sets; empty for none."""
+    if limit := _DAILY_LIMIT.fullmatch(name):
+        # Variables know neither small letters nor hyphens: LLM_LLAMA_SERVER_... is llama-server.
+        return ("providers", limit[1].lower().replace("_", "-"), "daily_limit_tokens")
+    return VARIABLES.get(name, ())
 
 
 def _read_overrides(
@@ -178,10 +215,8 @@ def _value(text: str, section: str, key: str) -> Any:
 
 def _wanted(section: str, key: str) -> Any:
     """Return the type of a setting without its limits; None for an unknown one."""
-    hints = typing.get_type_hints(Settings)
-    if section not in hints:
-        return None
-    return typing.get_type_hints(hints[section]).get(key)
+    owner = typing.get_type_hints(Settings).get(section)
+    return typing.get_type_hints(owner).get(key) if dataclasses.is_dataclass(owner) else None
 
 
 def _merge(merged: dict[str, Any], values: dict[str, Any]) -> None:
@@ -194,14 +229,43 @@ def _merge(merged: dict[str, Any], values: dict[str, Any]) -> None:
             merged[key] = copy.deepcopy(value)
 
 
+def _without(values: dict[str, Any], errors: Iterable[Any]) -> dict[str, Any]:
+    """Return *values* without those that *errors* complain about."""
+    kept = copy.deepcopy(values)
+    for error in errors:
+        table, path = kept, list(error["loc"])
+        # A mistake inside a list or in the form of a table takes the whole of it away.
+        while len(path) > 1 and isinstance(table.get(path[0]), dict) and path[1] in table[path[0]]:
+            table = table[path.pop(0)]
+        table.pop(path[0], None)
+    return kept
+
+
 # --- reporting ---------------------------------------------------------------------------------
 
 
+def _place(key: str, sources: Sequence[_Source]) -> str:
+    """Return where *key* was set last; empty when nowhere."""
+    while key:
+        for source in reversed(sources):
+            if key in source.lines:
+                return f"{source.place(key)}: "
+        key = key.rpartition(".")[0]
+    return ""
+
+
 def _describe(error: Any, source: _Source) -> str:
-    keys = [str(part) for part in error["loc"][:2]]
+    depth = 3 if error["loc"][0] in ("providers", "routing") else 2
+    keys = [str(part) for part in error["loc"][:depth] if isinstance(part, str)]
     name = ".".join(keys)
     place = f"{source.place(name)}: {_printable(name)}"
     if error["type"] == "unexpected_keyword_argument":
+        if keys[0] == "providers" and _SECRET.search(keys[-1]):
+            variable = f"{keys[1].upper().replace('-', '_')}_API_KEY"
+            return (
+                f"{place}: keys are not read from a file; set {_printable(variable)} in the "
+                "environment or as a credential of systemd"
+            )
         return f"{place}: unknown {'key' if len(keys) > 1 else 'section'}{_hint(keys)}"
     message = error["msg"][0].lower() + error["msg"][1:]
     value = repr(error["input"])
@@ -221,7 +285,14 @@ def _printable(name: str) -> str:
 
 def _hint(keys: Sequence[str]) -> str:
     """Return what the writer may have meant."""
-    owner = Settings if len(keys) == 1 else typing.get_type_hints(Settings)[keys[0]]
+    owner: Any = Settings
+    for key in keys[:-1]:
+        # Of a table of tables, such as [providers.NAME], the class of its values counts.
+        owner = (
+            typing.get_args(owner)[1]
+            if typing.get_origin(owner) is dict
+            else (typing.get_type_hints(owner)[key])
+        )
     known = [f.name for f in dataclasses.fields(owner)]
     near = difflib.get_close_matches(keys[-1].lower(), known, n=1)
     return f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"

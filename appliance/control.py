@@ -24,16 +24,21 @@ from appliance.events import (
     ButtonPressed,
     ButtonReleased,
     Event,
+    JobRequested,
     Message,
     MuteRequested,
+    ProviderTestRequested,
+    RemindersRequested,
+    RepeatRequested,
     SayRequested,
     StopRequested,
     TextAsked,
+    VolumeRequested,
     from_json,
     to_json,
 )
 
-MAX_REQUEST = 512 * 1024
+MAX_REQUEST = 2 * 1024 * 1024
 """Bytes of one request at most: 100 kB of text with room to spare."""
 GROUP = "luna"
 ALLOWED = (
@@ -43,6 +48,11 @@ ALLOWED = (
     SayRequested,
     StopRequested,
     MuteRequested,
+    ProviderTestRequested,
+    RepeatRequested,
+    VolumeRequested,
+    RemindersRequested,
+    JobRequested,
 )
 
 

@@ -6,15 +6,32 @@ engine there, so that nothing heavy is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance import paths
-from appliance.models.catalogue import load_catalogue
-from appliance.settings import Settings
+from appliance.llm.roles import is_installed, role_models
+from appliance.models.catalogue import load_catalogue, verify
+from appliance.settings import PanelSettings, Settings
+
+if TYPE_CHECKING:
+    from appliance.knowledge.embeddings import LlamaEmbedder
+
+
+def _panels(settings: PanelSettings) -> Mapping[str, Any]:
+    from appliance.panel.build import build
+
+    return build(settings)
+
+
+def _mock_panels(settings: PanelSettings) -> Mapping[str, Any]:
+    from appliance.panel.build import build
+    from appliance.panel.gpio import mock_pins
+
+    return build(settings, mock_pins)
 
 
 @dataclass(frozen=True)
@@ -26,8 +43,12 @@ class Engines:
     voice_activity: Callable[[], Any]
     turn_model: Callable[[], Any] | None
     transcriber: Callable[[], Any]
-    chat: Callable[[], Any]
+    language_models: Callable[[], Any]
+    model_names: Mapping[str, str]
+    """Of the language model by role; none for a role whose model is not installed."""
     voices: Callable[..., Any]
+    panels: Callable[[PanelSettings], Mapping[str, Any]] = _panels
+    """The panels by name; these live in the main process."""
 
 
 def real(settings: Settings) -> Engines:
@@ -40,7 +61,7 @@ def real(settings: Settings) -> Engines:
     models_dir = paths.models_dir(settings.general.models_dir)
     languages = tuple(dict.fromkeys((settings.general.language, *settings.general.languages)))
     speech_model = catalogue.get(settings.stt.model or catalogue.default("stt")).name
-    chat_model = catalogue.get(settings.llm.chat_model or catalogue.default("chat")).name
+    roles = role_models(settings.llm, catalogue, models_dir)
     prompts_dir = paths.cache_dir() / "prompts"
     listen, audio = settings.listen, settings.audio
     wake_word = partial(_wake_word, listen.wake_words, listen.wake_threshold)
@@ -53,7 +74,12 @@ def real(settings: Settings) -> Engines:
         transcriber=partial(
             _transcriber, speech_model, models_dir, languages, settings.stt.threads
         ),
-        chat=partial(_chat, chat_model, models_dir, prompts_dir, settings.llm),
+        language_models=partial(_language_models, roles, models_dir, prompts_dir, settings.llm),
+        model_names={
+            role: found.model.name
+            for role, found in roles.items()
+            if is_installed(found.model, models_dir)
+        },
         voices=partial(_voices, models_dir=models_dir, languages=languages),
     )
 
@@ -91,7 +117,7 @@ def _transcriber(*arguments: Any) -> Any:
     return whisper.load(*arguments)
 
 
-def _chat(*arguments: Any) -> Any:
+def _language_models(*arguments: Any) -> Any:
     from appliance.llm import process
 
     return process.load(*arguments)
@@ -101,6 +127,27 @@ def _voices(*arguments: Any, **options: Any) -> Any:
     from appliance.tts import voices
 
     return voices.load(*arguments, **options)
+
+
+def embedder(settings: Settings, limit_s: float | None = None) -> LlamaEmbedder | None:
+    """Return the model for embeddings, if one is configured; it is loaded when it is needed.
+
+    Raises:
+        ModelError: the catalogue does not know it.
+    """
+    name = settings.knowledge.embedding_model
+    if not name:
+        return None
+    from appliance.knowledge.embeddings import LIMIT_S, LlamaEmbedder
+
+    model = load_catalogue().get(name)
+    models_dir = paths.models_dir(settings.general.models_dir)
+
+    def find() -> Path:
+        (path,) = verify(model, models_dir).values()
+        return path
+
+    return LlamaEmbedder(find, name, limit_s=limit_s or LIMIT_S)
 
 
 def fake(settings: Settings) -> Engines:
@@ -113,8 +160,10 @@ def fake(settings: Settings) -> Engines:
         voice_activity=fakes.FakeVoiceActivity,
         turn_model=fakes.FakeTurnModel,
         transcriber=fakes.FakeTranscriber,
-        chat=fakes.FakeChatEngine,
+        language_models=fakes.load_language_models,
+        model_names=dict.fromkeys(("chat", "code", "vision"), "fake"),
         voices=partial(fakes.load_voices, language=settings.general.language),
+        panels=_mock_panels,
     )
 
 

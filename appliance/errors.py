@@ -6,7 +6,10 @@
     ├── ModelError            4   a model file is missing, damaged or cannot be loaded
     ├── AudioError            5   a sound device or a sound file cannot be used
     ├── ServiceError          6   Luna is not running, or does not answer
-    └── TurnError             7   the turn ended without an answer
+    ├── TurnError             7   the turn ended without an answer
+    ├── ProviderError         8   a provider of answers failed; its kind says how
+    ├── StorageError          9   what was to be kept could not be kept, or not be read
+    └── PanelError           10   buttons, LEDs or the board's profile cannot be used
 
 The number is the exit code of the command that failed with it (130 stands for Ctrl+C).
 Exceptions of libraries are translated once, where the library is called, with
@@ -56,6 +59,37 @@ class TurnError(LunaError):
     """The turn ended without an answer."""
 
     exit_code = 7
+
+
+class ProviderError(LunaError):
+    """A provider did not answer, or not to the end."""
+
+    exit_code = 8
+
+    def __init__(self, message: str, *, kind: str, retry_after_s: float | None = None) -> None:
+        """*kind* is one of
+
+        ``rate_limited``  (429; *retry_after_s* as the provider asked), ``server`` (5xx),
+        ``timeout``, ``broken`` (the stream ended too early), ``malformed``, ``unreachable`` (no
+        connection), ``offline`` (no network at all), ``misconfigured`` (401, 403, 404: key, model
+        or address are wrong), ``rejected`` (400: this request), ``unsupported``, ``quota``,
+        ``lost`` (the local worker died).
+        """
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after_s = retry_after_s
+
+
+class StorageError(LunaError):
+    """Something could not be stored, or what is stored cannot be read."""
+
+    exit_code = 9
+
+
+class PanelError(LunaError):
+    """The front panel, or the profile of the board that carries it, cannot be used."""
+
+    exit_code = 10
 
 
 def error_of(exit_code: int) -> type[LunaError]:

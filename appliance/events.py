@@ -273,7 +273,8 @@ class GenerationFinished(Event):
     turn_id: int
     attempt: int
     reason: str
-    """``stop``, ``length``, ``cancelled`` or ``failed``."""
+    """``stop``, ``length``, ``cancelled``, ``failed``, or ``unanswered``: nobody could answer, and
+    the text says why."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     """How many of the prompt's tokens were in the cache already."""
@@ -282,6 +283,107 @@ class GenerationFinished(Event):
     tokens_per_second: float = 0.0
     detail: str = ""
     """One sentence for the owner when it failed."""
+    source: str = ""
+    """The end of the answer that names the document it is from. It is not kept in the
+    conversation: a model that reads it there begins to name sources of its own invention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderChosen(Event):
+    """The first token has decided who answers."""
+
+    turn_id: int
+    role: str
+    provider: str
+    model: str
+    reason: str
+    """``first``, ``next``, ``hedge`` or ``continues``."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why others were passed over: ``policy``, ``offline``, ``cooldown``, ``misconfigured``,
+    ``unsupported``, ``quota``, ``uncounted``, ``no_credit``, ``deadline`` or ``error``, by
+    provider."""
+    first_token_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderUsed(Event):
+    """A provider that was asked is done, whether or not its answer was taken."""
+
+    turn_id: int
+    role: str
+    provider: str
+    model: str
+    outcome: str
+    """``finished``, ``cancelled``, or the kind of the error."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+    """Counted by us: the provider said nothing."""
+    cost: float = 0.0
+    """By the owner's prices, in their currency."""
+    first_token_ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderTested(Event):
+    """`luna providers test` has asked a provider for one word."""
+
+    provider: str
+    ok: bool
+    detail: str = ""
+    """One sentence for the owner when it failed."""
+    model: str = ""
+    first_token_ms: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified(Event):
+    """The language model chose one of the words of a ``Classify``."""
+
+    turn_id: int
+    attempt: int
+    choice: str
+    """Empty when it was cancelled or failed."""
+    probability: float = 0.0
+    """Its share of the probability that the model gives to all of the choices together."""
+    duration_ms: float = 0.0
+    detail: str = ""
+    """One sentence for the owner when it failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLoading(Event):
+    """A local model that was not in memory is being loaded."""
+
+    role: str
+    model: str
+    expected_s: float
+    """From its size and the speed of the last load; -1 when nothing is known."""
+    turn_id: int = 0
+    """The turn that waits for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelLoaded(Event):
+    """A local model is in memory."""
+
+    role: str
+    model: str
+    load_ms: float
+    memory_mb: float = 0.0
+    """What all loaded models take together, about."""
+    turn_id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelUnloaded(Event):
+    """A local model made room for another."""
+
+    model: str
+    memory_mb: float = 0.0
+    """What the models that stay take together, about."""
 
 
 # --- speaking ----------------------------------------------------------------------------
@@ -407,6 +509,10 @@ class TurnEnded(Event):
     """What was really said (voice) or written (text)."""
     language: str = ""
     model: str = ""
+    provider: str = ""
+    """Who answered: ``local``, a provider's name, or ``luna`` herself, ``cache``,
+    ``documents``."""
+    role: str = ""
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds: see ``docs/events.md``; also ``tokens_per_second`` and ``ring_overruns``."""
 
@@ -425,6 +531,149 @@ class Snapshot(Event):
     speaker: dict[str, Any] = field(default_factory=dict)
     last_turn: dict[str, Any] = field(default_factory=dict)
     uptime_s: float = 0.0
+    volume: int = 0
+    """Percent."""
+    mute_switch: bool = False
+    """The hardware switch is on: nothing else switches the microphone on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotaWarning(Event):
+    """A provider's daily limit is nearly or wholly used; once a day for each limit and percent."""
+
+    provider: str
+    limit: str
+    """Which limit: ``tokens``, ``requests`` or ``cost``."""
+    percent: int
+    """80, or 100: the limit is reached, or no room is left for a request that was wanted."""
+    used: float
+    allowed: float
+    """Like ``used`` in tokens, requests, or US dollars."""
+    day: str
+    """``YYYY-MM-DD`` in the owner's time zone."""
+    resets_at: str
+    """ISO 8601 with the zone's offset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkChanged(Event):
+    """The network came or went."""
+
+    online: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelChanged(Event):
+    """A front panel works, or does not."""
+
+    name: str
+    status: str
+    """``connected``, ``lost`` (it may come back) or ``failed``."""
+    detail: str = ""
+    """One sentence: what is wrong and what to do."""
+
+
+# --- reminders, time and jobs ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderDue(Event):
+    """Reminders are announced now; the same occurrences may come again until they are answered."""
+
+    reminders: tuple[int, ...]
+    occurrences: tuple[str, ...]
+    """Their ids, in the order of *reminders*: the same when one is announced again."""
+    text: str
+    """What is said."""
+    language: str
+    late: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderChanged(Event):
+    """A reminder is stored in another state."""
+
+    reminder: int
+    change: str
+    """``added``, ``changed``, ``announced``, ``snoozed``, ``done``, ``cancelled`` or
+    ``unanswered``."""
+    row: dict[str, Any] = field(default_factory=dict)
+    """The reminder as in `luna reminders show --json`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderMissed(Event):
+    """Occurrences of a reminder came while they could not be announced, and are too old now."""
+
+    reminder: int
+    count: int
+    text: str
+    due: str
+    """The last of them: ISO 8601, UTC; empty when no clock was set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockChanged(Event):
+    """The wall clock was set, or is believed or doubted from now on."""
+
+    trusted: bool
+    reason: str = ""
+    """Why it is doubted: ``implausible``, ``behind`` or ``leapt``; reminders for times of day
+    wait until then."""
+    jump_s: float = 0.0
+    """How far it was set, beyond the time that really went by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemindersRequested(Event):
+    """A client wants something of the reminders."""
+
+    action: str
+    """``list``, ``show``, ``add``, ``say``, ``change``, ``snooze``, ``done``, ``cancel`` or
+    ``cancel_all``."""
+    numbers: tuple[int, ...] = ()
+    text: str = ""
+    """What to add, or when; of ``say`` a whole sentence, as it would be spoken."""
+    language: str = ""
+    everything: bool = False
+    """Of ``list``: also what is over."""
+    always: bool = False
+    """Of ``add``: to be said in quiet hours too."""
+    request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemindersAnswered(Event):
+    """The answer to a ``RemindersRequested``."""
+
+    request: str
+    ok: bool
+    text: str
+    """One sentence for the owner."""
+    rows: tuple[dict[str, Any], ...] = ()
+    expects_answer: bool = False
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequested(Event):
+    """A scheduled job shall run now."""
+
+    name: str
+    request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFinished(Event):
+    """A scheduled job is over."""
+
+    name: str
+    ok: bool
+    text: str
+    """Its result, for the owner; or why it failed."""
+    took_s: float = 0.0
+    request: str = ""
 
 
 # --- what people ask for ---------------------------------------------------------------------
@@ -454,6 +703,11 @@ class TextAsked(Event):
     """Given when the turn begins."""
     speak: bool = False
     """Answer aloud as well."""
+    image: str = ""
+    """A picture that the question is about: a ``data:`` URL of :mod:`appliance.images`. It is
+    not shown to subscribers."""
+    code_only: bool = False
+    """Answer with code alone."""
     request: str = ""
 
 
@@ -477,6 +731,49 @@ class MuteRequested(Event):
     """The microphone shall be switched off or on."""
 
     muted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeRequested(Event):
+    """The volume shall be another one."""
+
+    percent: int = -1
+    """The volume itself; -1: by ``step`` instead."""
+    step: int = 0
+    """Steps up (positive) or down, of the size that is configured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageRequested(Event):
+    """Luna shall speak another language where she cannot tell the speaker's."""
+
+    language: str
+    turn_id: int = 0
+    """The turn whose answer is the first in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuteSwitched(Event):
+    """The hardware mute switch was moved; while it is on, nothing else switches the microphone."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatRequested(Event):
+    """Luna shall say again what she said last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShutdownRequested(Event):
+    """The whole box shall be shut down cleanly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderTestRequested(Event):
+    """One provider shall be asked for one word, to see whether it works."""
+
+    provider: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ sound is speech, and its transcript is a fixed question.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,8 @@ from appliance.audio.ring_buffer import BLOCK_MS, CAPTURE_BLOCK, CAPTURE_RATE
 from appliance.chat import ChatMessage
 from appliance.listen.vad import CHUNK
 from appliance.listen.wake_word import Detection
-from appliance.llm.engine import Generated, OnText, Proceed
+from appliance.llm.engine import Choice, Generated, ModelNeed, OnText, Proceed, text_of
+from appliance.llm.pool import EnginePool
 from appliance.settings import TtsSettings
 from appliance.stt.whisper import Transcript
 
@@ -135,13 +137,14 @@ class FakeChatEngine:
 
     name = "fake"
     context_tokens = 2048
+    memory_bytes = 0
 
     def __init__(self, seconds_per_word: float = 0.02, answer: str = ANSWER) -> None:
         self._seconds = seconds_per_word
         self._answer = answer
 
     def count_tokens(self, message: ChatMessage) -> int:
-        return len(str(message["content"]).split()) + 4
+        return len(text_of(message).split()) + 4
 
     def warm(self, messages: Sequence[ChatMessage], proceed: Proceed) -> bool:
         return proceed()
@@ -154,18 +157,51 @@ class FakeChatEngine:
         temperature: float,
         on_text: OnText,
         proceed: Proceed,
+        continues: str = "",
     ) -> Generated:
         prompt = sum(map(self.count_tokens, messages))
-        words = self._answer.split(" ")[:max_tokens]
+        answer = self._answer.removeprefix(continues)
+        words = re.findall(r"\s*\S+", answer)[:max_tokens]
         for count, word in enumerate(words):
             time.sleep(self._seconds)
             if not proceed():
                 return Generated("cancelled", prompt, 0, count)
-            on_text(word if count == 0 else f" {word}")
+            on_text(word)
         return Generated("stop", prompt, 0, len(words))
+
+    def classify(
+        self, messages: Sequence[ChatMessage], choices: Sequence[str], proceed: Proceed
+    ) -> Choice:
+        """Choose what stands in the question, else the first."""
+        question = text_of(messages[-1]).lower()
+        return Choice(next((c for c in choices if c.lower() in question), choices[0]), 1.0)
 
     def close(self) -> None:
         """There is nothing to free."""
+
+
+class FakeModels:
+    """One fake model for all roles; it is the source and the model at once."""
+
+    def __init__(self, engine: FakeChatEngine) -> None:
+        self._engine = engine
+
+    def need(self, role: str) -> ModelNeed:
+        return ModelNeed("fake", "fake", 0, 0)
+
+    def open(self, role: str, proceed: Proceed) -> FakeModels:
+        return self
+
+    def engine(self, role: str, proceed: Proceed) -> FakeChatEngine:
+        return self._engine
+
+    def close(self) -> None:
+        """There is nothing to free."""
+
+
+def load_language_models(seconds_per_word: float = 0.02, answer: str = ANSWER) -> EnginePool:
+    """Build the fake models as the ``llm`` worker wants them."""
+    return EnginePool(FakeModels(FakeChatEngine(seconds_per_word, answer)), budget_bytes=1)
 
 
 class FakeVoice:

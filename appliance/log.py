@@ -21,6 +21,9 @@ from appliance.events import (
     Heard,
     Logged,
     MicrophoneChanged,
+    ProviderChosen,
+    ProviderUsed,
+    QuotaWarning,
     SpeakerChanged,
     StateChanged,
     SynthesisFailed,
@@ -123,7 +126,7 @@ def log_event(event: Event) -> None:
     logger.log(level, "%s", message, extra={"fields": {"event": event.type, **fields}})
 
 
-def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:
+def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0912  (a list)
     match event:
         case Logged():
             where = {"worker": event.worker} if event.worker else {}
@@ -143,6 +146,25 @@ def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:
         case CaptureDropped():
             text = f"{event.blocks} captured blocks were lost ({event.where})"
             return logging.WARNING, text, {"blocks": event.blocks, "where": event.where}
+        case QuotaWarning():
+            text = f"{event.provider}: {event.percent} % of today's {event.limit} limit is used"
+            return logging.WARNING, text, {"used": event.used, "allowed": event.allowed}
+        case ProviderChosen():
+            passed = ", ".join(f"{name} {why}" for name, why in event.skipped.items())
+            text = f"{event.provider} answers ({event.reason})"
+            fields = {"provider": event.provider, "model": event.model, "role": event.role}
+            fields |= {"reason": event.reason, "skipped": event.skipped}
+            fields |= {"first_token_ms": event.first_token_ms}
+            return logging.INFO, f"{text}; passed over: {passed}" if passed else text, fields
+        case ProviderUsed():
+            tokens = f"{event.prompt_tokens} + {event.completion_tokens} tokens"
+            about = ", estimated" if event.estimated else ""
+            bad = event.outcome not in ("finished", "cancelled")
+            fields = {"provider": event.provider, "model": event.model, "role": event.role}
+            fields |= {"prompt_tokens": event.prompt_tokens, "outcome": event.outcome}
+            fields |= {"completion_tokens": event.completion_tokens, "cost": event.cost}
+            text = f"{event.provider}: {event.outcome}, {tokens}{about}"
+            return logging.WARNING if bad else logging.INFO, text, fields
         case WakeHeard():
             return logging.INFO, f"wake word {event.phrase}", {"score": round(event.score, 3)}
         case StateChanged():

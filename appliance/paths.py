@@ -39,6 +39,11 @@ def _expand(name: str) -> Path:
         raise ConfigError(f"{name}: no such home folder; write the whole path") from error
 
 
+def config_dir() -> Path:
+    """Return the folder of what the owner writes: configuration, prompts, models of his own."""
+    return Path("/etc/luna") if is_service() else _xdg("XDG_CONFIG_HOME", ".config")
+
+
 def config_files() -> list[Path]:
     """Return the configuration files, the later ones overriding the earlier.
 
@@ -47,7 +52,7 @@ def config_files() -> list[Path]:
     Raises:
         ConfigError: the folder ``conf.d`` cannot be listed.
     """
-    folder = Path("/etc/luna") if is_service() else _xdg("XDG_CONFIG_HOME", ".config")
+    folder = config_dir()
     names = ["luna.toml", *(f"conf.d/{name}" for name in _fragments(folder / "conf.d"))]
     return [folder / name for name in names if _is_there(folder / name)]
 

@@ -8,14 +8,32 @@ pydantic checks when the file is read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Interval, MaxLen
+from annotated_types import Interval, MaxLen, Predicate
 
 Percent = Annotated[int, Interval(ge=0, le=100)]
 Probability = Annotated[float, Interval(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Interval(ge=0.0, le=3600.0)]
 Language = Literal["en", "pt"]
+ContextTokens = Annotated[int, Interval(ge=512, le=131072)]
+AnswerTokens = Annotated[int, Interval(ge=8, le=8192)]
+Temperature = Annotated[float, Interval(ge=0.0, le=2.0)]
+ProviderRole = Literal["chat", "code", "vision", "stt", "tts"]
+RoutePolicy = Literal["local", "local_first", "cloud_first", "cloud"]
+Price = Annotated[float, Interval(ge=0.0, le=10_000.0)]
+
+
+def time_of_day(text: str) -> bool:
+    """Return whether *text* is a time of day such as ``07:00``."""
+    hours, colon, minutes = text.partition(":")
+    digits = len(hours) == len(minutes) == 2 and (hours + minutes).isdecimal()  # noqa: PLR2004
+    return bool(colon) and digits and int(hours) < 24 and int(minutes) < 60  # noqa: PLR2004
+
+
+TimeOfDay = Annotated[str, Predicate(time_of_day)]
+MaybeTimeOfDay = Literal[""] | TimeOfDay
+"""Empty: never."""
 _STRICT = {"extra": "forbid"}
 
 
@@ -45,6 +63,11 @@ class AudioSettings:
     output_device: str = ""
     """Part of the speaker's name; empty: the system's default."""
     volume: Percent = 80
+    """Until it is changed by voice, button or command; then that is remembered."""
+    volume_limit: Annotated[int, Interval(ge=1, le=100)] = 100
+    """It never becomes louder than this."""
+    volume_step: Annotated[int, Interval(ge=1, le=50)] = 5
+    """What one press of a volume button or one step of the knob changes."""
     earcons: bool = True
     """Short signals when the wake word was heard and when something failed."""
     earcon_volume: Percent = 40
@@ -68,7 +91,7 @@ class ListenSettings:
     vad_threshold: Probability = 0.5
     pause_ms: Annotated[int, Interval(ge=60, le=2000)] = 200
     """Silence after which the end of the turn is considered."""
-    speculate_ms: Annotated[int, Interval(ge=60, le=2000)] = 96
+    speculate_ms: Annotated[int, Interval(ge=60, le=2000)] = 64
     """Silence after which transcription begins on the chance that the turn is over."""
     smart_turn: bool = True
     """Ask the end-of-turn model; without it the turn ends after `max_silence_ms`."""
@@ -100,11 +123,25 @@ class LlmSettings:
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     chat_model: Annotated[str, MaxLen(200)] = ""
-    """Name in the catalogue; empty: its default."""
-    context_tokens: Annotated[int, Interval(ge=512, le=131072)] = 2048
-    max_tokens: Annotated[int, Interval(ge=8, le=8192)] = 200
+    """Name in the catalogue; empty: its default. It is loaded at the start and stays."""
+    code_model: Annotated[str, MaxLen(200)] = ""
+    """The same for questions about programs; loaded when one is asked."""
+    vision_model: Annotated[str, MaxLen(200)] = ""
+    """The same for questions about images; empty: the first that is installed."""
+    memory_budget: Annotated[int, Interval(ge=5, le=95)] = 60
+    """Per cent of the machine's memory that all loaded models may take together."""
+    context_tokens: ContextTokens = 2048
+    """Chat: question, history and answer together."""
+    code_context_tokens: ContextTokens = 4096
+    vision_context_tokens: ContextTokens = 4096
+    max_tokens: AnswerTokens = 200
     """Length of a spoken answer at most."""
-    temperature: Annotated[float, Interval(ge=0.0, le=2.0)] = 0.3
+    code_max_tokens: AnswerTokens = 1024
+    vision_max_tokens: AnswerTokens = 300
+    temperature: Temperature = 0.3
+    """Chat: 0 always takes the likeliest word."""
+    code_temperature: Temperature = 0.1
+    vision_temperature: Temperature = 0.2
     threads: Annotated[int, Interval(ge=0, le=64)] = 0
     """0: all cores but none more than four."""
 
@@ -133,6 +170,97 @@ class AssistantSettings:
 
 
 @dataclass(frozen=True)
+class HistorySettings:
+    """[history]"""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    enabled: bool = True
+    """Keep conversations on the disk; without it they end with the service."""
+    idle_minutes: Annotated[float, Interval(ge=0.0, le=525_600.0)] = 30.0
+    """After a rest of so long the next question begins a new conversation; 0: never."""
+    keep_days: Annotated[int, Interval(ge=0, le=36_500)] = 0
+    """Conversations not used for so long are deleted; 0: never."""
+    max_messages: Annotated[int, Interval(ge=0, le=10_000_000)] = 100_000
+    """More than so many, and the oldest conversations are deleted; 0: no limit."""
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """[cache]: answers that are given again."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    enabled: bool = True
+    """Answer a question from the cache when it depends on no time, device or conversation."""
+    chat_hours: Annotated[float, Interval(ge=0.0, le=87_600.0)] = 168.0
+    """How long an answer is good; 0: never kept."""
+    code_hours: Annotated[float, Interval(ge=0.0, le=87_600.0)] = 168.0
+    """The same for answers about programs."""
+    max_entries: Annotated[int, Interval(ge=0, le=100_000)] = 1_000
+    max_megabytes: Annotated[int, Interval(ge=1, le=1_000)] = 4
+
+
+@dataclass(frozen=True)
+class KnowledgeSettings:
+    """[knowledge]: the owner's documents."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    enabled: bool = True
+    """Answer from the documents where they cover the question."""
+    threshold: Probability = 0.6
+    """Part of a question that a passage must have before the question counts as covered."""
+    embedding_model: Annotated[str, MaxLen(200)] = ""
+    """Model in the catalogue that also finds passages by meaning; empty: by words only."""
+
+
+@dataclass(frozen=True)
+class RemindersSettings:
+    """[reminders]"""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    grace_minutes: Annotated[int, Interval(ge=1, le=1440)] = 60
+    """A reminder that is later than this (the box was off) is listed as missed, not announced."""
+    repeat_minutes: Annotated[float, Interval(ge=0.1, le=1440.0)] = 5.0
+    """Between two announcements that nobody answers."""
+    repeat_limit: Annotated[int, Interval(ge=1, le=100)] = 3
+    """So many announcements at most."""
+    snooze_minutes: Annotated[int, Interval(ge=1, le=1440)] = 10
+    """How long "later" is."""
+    quiet_from: MaybeTimeOfDay = ""
+    """Quiet hours, such as `22:00` and `07:00`: reminders wait for their end; empty: none."""
+    quiet_to: MaybeTimeOfDay = ""
+    quiet_except: tuple[Literal["reminder", "timer", "alarm"], ...] = ("alarm", "timer")
+    """What is announced in quiet hours all the same."""
+    keep_days: Annotated[int, Interval(ge=1, le=3650)] = 90
+    """What is done, cancelled or unanswered is forgotten after so long."""
+
+
+@dataclass(frozen=True)
+class JobsSettings:
+    """[jobs]: what happens by itself."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    daily_report: MaybeTimeOfDay = "08:00"
+    """When the report of the day is made; empty: never."""
+    speak_report: bool = False
+    """Say it aloud; it is on the page in any case."""
+    budget_check_minutes: Annotated[int, Interval(ge=0, le=1440)] = 60
+    """How often limits are looked at; 0: never."""
+    maintenance: MaybeTimeOfDay = "03:30"
+    """When storage is compacted, purged and backed up; empty: never."""
+
+
+@dataclass(frozen=True)
+class BackupSettings:
+    """[backup]"""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    folder: Annotated[str, MaxLen(1000)] = ""
+    """Where backups go; empty: `backups` in the data folder. Better: another disk."""
+    keep: Annotated[int, Interval(ge=1, le=1000)] = 7
+    """So many are kept; older ones are removed when a new one is made."""
+
+
+@dataclass(frozen=True)
 class WebSettings:
     """[web]"""
 
@@ -142,6 +270,129 @@ class WebSettings:
     """Loopback only until pairing exists."""
     port: Annotated[int, Interval(ge=0, le=65535)] = 8080
     """0 chooses a free port."""
+
+
+@dataclass(frozen=True)
+class PanelSettings:
+    """[panel]: buttons, LEDs and mute switch."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    enabled: bool = True
+    board: Annotated[str, MaxLen(64)] = ""
+    """Profile of the board, as in `luna board list`; empty: nothing on GPIO lines."""
+    serial_port: Annotated[str, MaxLen(200)] = ""
+    """Device file of a panel on a serial port; empty: found by its USB id."""
+    serial_usb_ids: tuple[Annotated[str, MaxLen(100)], ...] = ()
+    """USB ids of serial panels, `VENDOR:PRODUCT` or `VENDOR:PRODUCT:SERIAL`; empty: none is
+    looked for, unless the board is one."""
+    talk: Literal["turn", "hold"] = "turn"
+    """A press of the button opens the microphone until the end of the turn is heard, or while it
+    is held."""
+    bounce_ms: Annotated[int, Interval(ge=1, le=200)] = 25
+    """Contacts are read after so long."""
+    short_press_s: Annotated[float, Interval(ge=0.1, le=0.9)] = 0.6
+    double_press_s: Annotated[float, Interval(ge=0.1, le=2.0)] = 0.35
+    """Longest pause between the two presses of a double press."""
+    mute_press_s: Annotated[float, Interval(ge=1.0, le=4.0)] = 3.0
+    """Held for so long and let go: the microphone is switched off or on."""
+    shutdown_press_s: Annotated[float, Interval(ge=5.0, le=60.0)] = 10.0
+    """Held for so long: the box shuts down."""
+    brightness: Percent = 60
+    """Of the LEDs, as the eye sees it."""
+    night_brightness: Percent = 15
+    """The same by night; 0: dark."""
+    night_from: TimeOfDay = "22:00"
+    night_to: TimeOfDay = "07:00"
+    """The same as `night_from`: there is no night."""
+    idle_light: bool = False
+    """Show one dim LED while Luna waits, instead of none."""
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """[providers.NAME]: a cloud service or a server on the LAN.
+
+    What is unset comes from the table of known providers (`groq`, `openai`, `ollama`, ...). Keys
+    are never written here: `NAME_API_KEY` in the environment or as a systemd credential.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    enabled: bool = True
+    base_url: Annotated[str, MaxLen(300)] = ""
+    """Address up to and without `/chat/completions`."""
+    lan: bool | None = None
+    """It stands in the house: no price, no limit, asked before the cloud."""
+    models: dict[ProviderRole, str] = field(default_factory=dict)
+    """Model by role: `{ chat = "...", code = "...", vision = "...", stt = "...", tts = "..." }`."""
+    voices: dict[Language, str] = field(default_factory=dict)
+    """Voice by language, of a provider that speaks."""
+    supports: tuple[Literal["stream", "usage", "tools", "vision"], ...] | None = None
+    """What it can do; `usage`: it counts the tokens of a stream when asked to."""
+    continues: Literal["instruction", "trailing", "prefix", "continue_final"] | None = None
+    """How it is asked to go on with an answer that was begun elsewhere."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """More fields for each request, such as `{ reasoning_effort = "none" }`."""
+    context_tokens: Annotated[int, Interval(ge=512, le=10_000_000)] | None = None
+    max_output_tokens: Annotated[int, Interval(ge=8, le=1_000_000)] | None = None
+    image_tokens: Annotated[int, Interval(ge=0, le=100_000)] | None = None
+    """What one image counts at most."""
+    connect_timeout_s: Annotated[float, Interval(ge=0.05, le=60.0)] | None = None
+    first_token_timeout_s: Annotated[float, Interval(ge=0.1, le=600.0)] | None = None
+    """Deadline of the first words; then the next provider is asked."""
+    between_tokens_timeout_s: Annotated[float, Interval(ge=0.1, le=600.0)] | None = None
+    total_timeout_s: Annotated[float, Interval(ge=0.1, le=3600.0)] | None = None
+    price_input: Price | None = None
+    """US dollars for a million tokens of prompt."""
+    price_output: Price | None = None
+    price_cached: Price | None = None
+    """The same for prompt tokens that the provider had in its cache."""
+    redact: bool = False
+    """Replace names and numbers by placeholders on the way out, and back on the way in."""
+    daily_limit_tokens: Annotated[int, Interval(ge=0, le=1_000_000_000)] | None = None
+    """Tokens a day at most, in and out; unset: 100,000, on the LAN none."""
+    daily_limit_requests: Annotated[int, Interval(ge=0, le=1_000_000_000)] | None = None
+    """Requests a day at most; unset: no limit."""
+    daily_limit_usd: Annotated[float, Interval(ge=0.0, le=1_000_000.0)] | None = None
+    """US dollars a day at most, by the prices above; unset: no limit."""
+
+
+@dataclass(frozen=True)
+class PrivacySettings:
+    """[privacy]"""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    redact: tuple[Annotated[str, MaxLen(200)], ...] = ()
+    """Names and numbers that providers with `redact = true` never see."""
+    log_outbound: bool = True
+    """Keep on this box what was sent to providers; `luna providers log` shows it."""
+    log_days: Annotated[int, Interval(ge=1, le=365)] = 30
+    log_megabytes: Annotated[int, Interval(ge=1, le=1000)] = 16
+
+
+@dataclass(frozen=True)
+class RoutingSettings:
+    """[routing]: who answers, and what happens when they do not."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    policy: dict[ProviderRole, RoutePolicy] = field(default_factory=dict)
+    """By role: `local` (nothing leaves the box), `local_first` (when unset), `cloud_first`,
+    `cloud`."""
+    provider: dict[ProviderRole, Annotated[str, MaxLen(64)]] = field(default_factory=dict)
+    """By role: who is asked before all others, `local` or a provider's name."""
+    order: tuple[Annotated[str, MaxLen(64)], ...] = ()
+    """Providers in the order in which they are asked; those not named follow, and servers on
+    the LAN always come before the cloud."""
+    local_first_token_s: Seconds = 20.0
+    """Deadline of the local model's first words: loading it may take long."""
+    start_within_s: Annotated[float, Interval(ge=1.0, le=600.0)] = 30.0
+    """No further provider is asked when its words would come later than this."""
+    degraded_s: Annotated[float, Interval(ge=1.0, le=86_400.0)] = 60.0
+    """A provider that fails is left alone for so long, and twice as long at each relapse."""
+    degraded_longest_s: Annotated[float, Interval(ge=1.0, le=86_400.0)] = 3600.0
+    """The limit of that; also how long one with a wrong key is left alone."""
+    failures: Annotated[int, Interval(ge=1, le=100)] = 3
+    """So many failures within `failure_window_s` are enough; one 429 always is."""
+    failure_window_s: Annotated[float, Interval(ge=1.0, le=86_400.0)] = 900.0
 
 
 @dataclass(frozen=True)
@@ -156,4 +407,15 @@ class Settings:
     llm: LlmSettings = field(default_factory=LlmSettings)
     tts: TtsSettings = field(default_factory=TtsSettings)
     assistant: AssistantSettings = field(default_factory=AssistantSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    reminders: RemindersSettings = field(default_factory=RemindersSettings)
+    jobs: JobsSettings = field(default_factory=JobsSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    panel: PanelSettings = field(default_factory=PanelSettings)
+    providers: dict[str, ProviderSettings] = field(default_factory=dict)
+    """By name."""

@@ -8,7 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from appliance import paths
 from tests.sound_card import VirtualSoundCard, virtual_sound_card
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_its_own() -> Iterator[None]:
+    """Nothing that a test does is seen in the user's own Luna, or in a later test run."""
+    with (
+        tempfile.TemporaryDirectory(prefix="luna-tests-") as name,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setenv("LUNA_MODELS_DIR", str(paths.models_dir()))
+        m.setenv("XDG_CACHE_HOME", f"{name}/cache")
+        m.setenv("XDG_CONFIG_HOME", f"{name}/config")
+        m.setenv("DATA_DIR", f"{name}/data")
+        yield
 
 
 @pytest.fixture

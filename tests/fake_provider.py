@@ -42,6 +42,7 @@ class Play:
     finish: str = "stop"
     usage: Literal["right", "none", "wrong"] = "right"
     prompt_tokens: int = 12
+    cached_tokens: int = 0
     malformed_after: int | None = None
     """Write broken JSON after so many pieces."""
     error_after: int | None = None
@@ -323,6 +324,7 @@ def _usage(play: Play) -> dict[str, Any]:
         "prompt_tokens": play.prompt_tokens,
         "completion_tokens": play.completion_tokens,
         "total_tokens": play.prompt_tokens + play.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": play.cached_tokens},
     }
 
 

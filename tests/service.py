@@ -30,6 +30,8 @@ class Service:
         self.env = {
             **env,
             "XDG_RUNTIME_DIR": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "DATA_DIR": str(folder / "data"),
             "LUNA_MODELS_DIR": str(paths.models_dir()),
             "LUNA_WEB__PORT": "0",
             "LUNA_OWN_SERVICE": "1",

@@ -27,6 +27,16 @@ COMMANDS = (
     "mute",
     "config",
     "models",
+    "storage",
+    "backup",
+    "restore",
+    "providers",
+    "quota",
+    "knowledge",
+    "history",
+    "board",
+    "panel",
+    "volume",
 )
 
 
@@ -42,6 +52,8 @@ def luna(*arguments: str, folder: Path, stdin: str = "", **env: str) -> subproce
             **os.environ,
             "XDG_RUNTIME_DIR": str(folder),
             "XDG_CONFIG_HOME": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "DATA_DIR": str(folder / "data"),
             "HOME": str(folder),
             "LUNA_OWN_SERVICE": "1",
             **env,

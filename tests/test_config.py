@@ -8,6 +8,7 @@ import pytest
 
 from appliance import config
 from appliance.errors import ConfigError
+from appliance.providers import policy
 from appliance.settings import Settings
 
 
@@ -98,3 +99,101 @@ def test_files_that_are_no_configuration(toml, content: bytes, words: str) -> No
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     assert "No such file" in mistakes(tmp_path / "nothing.toml")[0]
     assert "directory" in mistakes(tmp_path)[0].lower()
+
+
+# --- providers and routing ---------------------------------------------------------------------
+
+
+def test_variables_with_names_of_their_own(toml) -> None:
+    environ = {
+        "LLM_PROVIDERS_ORDER": "groq, openai",
+        "CHAT_PROVIDER": "groq",
+        "STT_PROVIDER": " openai ",
+        "CODE_PROVIDER": "",
+        "LLM_GROQ_DAILY_LIMIT_TOKENS": "10000",
+        "LLM_LLAMA_SERVER_DAILY_LIMIT_TOKENS": "5",
+    }
+    path = toml('[providers.groq]\nredact = true\n[routing]\norder = ["nvidia"]\n')
+    found = config.load(path, environ=environ)
+    assert found.routing.order == ("groq", "openai")
+    assert found.routing.provider == {"chat": "groq", "stt": "openai"}
+    assert found.providers["groq"].daily_limit_tokens == 10_000
+    assert found.providers["groq"].redact is True
+    assert found.providers["llama-server"].daily_limit_tokens == 5
+
+
+def test_everything_wrong_with_providers_at_once(toml) -> None:
+    path = toml(
+        "[routing]\n"
+        'order = ["groq", "grok"]\n'
+        "[routing.policy]\n"
+        'chatt = "cloud"\n'
+        'code = "clod"\n'
+        'vision = "cloud"\n'
+        'chat = "local"\n'
+        "[routing.provider]\n"
+        'chat = "openai"\n'
+        "[providers.groq]\n"
+        "daily_limit_tokens = -1\n"
+        "daily_limit_tokns = 5\n"
+        "[providers.groq.models]\n"
+        'sing = "la"\n'
+        "[providers.mine]\n"
+        "lan = true\n"
+        "[providers.deepseek]\n"
+        "enabled = true\n"
+    )
+    environ = {
+        "LLM_OPENAI_DAILY_LIMIT_TOKENS": "10k",
+        "VISION_PROVIDER": "deepseek",
+        "GROQ_API_KEY": "two words",
+        "DEEPSEEK_API_KEY": "s3cret",
+    }
+    found = mistakes(path, environ=environ, checks=[policy.mistakes])
+    text = "\n".join(found)
+    for place, words in (
+        (f"{path}:4: routing.policy.chatt", "'chat', 'code'"),
+        (f"{path}:5: routing.policy.code", "'cloud_first'"),
+        (f"{path}:11: providers.groq.daily_limit_tokens", "greater than or equal to 0, not -1"),
+        (f"{path}:12: providers.groq.daily_limit_tokns", "did you mean daily_limit_tokens?"),
+        (f"{path}:13: providers.groq.models", "'chat', 'code'"),
+        ("environment:LLM_OPENAI_DAILY_LIMIT_TOKENS: providers.openai.daily_limit_tokens", "10k"),
+        (f"{path}:2: routing.order", "unknown provider 'grok' (did you mean groq?"),
+        (f"{path}:9: routing.provider.chat", "openai may not answer"),
+        ("environment:VISION_PROVIDER: routing.provider.vision", "no model for vision"),
+        (f"{path}:15: providers.mine", "base_url"),
+        (f"{path}:10: providers.groq", "GROQ_API_KEY is not a key"),
+        ("providers.openai", "set OPENAI_API_KEY"),
+    ):
+        assert any(line.startswith(place) and words in line for line in found), (place, text)
+    assert "two words" not in text
+    assert "s3cret" not in text
+    assert len(found) == 12, text
+
+
+def test_a_configuration_that_fits_together(toml) -> None:
+    path = toml('[routing.policy]\nchat = "cloud_first"\n[providers.groq]\n')
+    environ = {"GROQ_API_KEY": "abc", "LLM_GROQ_DAILY_LIMIT_TOKENS": "10000"}
+    found = config.load(path, environ=environ, checks=[policy.mistakes])
+    assert list(policy.in_use(found)) == ["groq"]
+    [groq] = policy.from_settings(found).others
+    assert (groq.place, groq.metered) == ("cloud", True)
+    config.load(toml(""), environ={}, checks=[policy.mistakes])
+
+
+def test_a_limit_in_dollars_needs_prices(toml) -> None:
+    limited = '[providers.mine]\nbase_url = "https://mine/v1"\ndaily_limit_usd = 0.5\n'
+    limited += 'models = { chat = "large" }\n'
+    environ = {"MINE_API_KEY": "abc"}
+    [found] = mistakes(toml(limited), environ=environ, checks=[policy.mistakes])
+    assert ":3: providers.mine.daily_limit_usd: the price of large (chat) is not known" in found
+    priced = limited + "price_input = 1.0\nprice_output = 2.0\n"
+    config.load(toml(priced), environ=environ, checks=[policy.mistakes])
+
+
+def test_order_is_the_owners_and_the_house_comes_first(toml) -> None:
+    path = toml("[providers.ollama]\n[providers.groq]\n[providers.openai]\nenabled = false\n")
+    environ = {"LLM_PROVIDERS_ORDER": "gemini", "CODE_PROVIDER": "groq"}
+    wishes = policy.from_settings(config.load(path, environ=environ))
+    assert [c.name for c in wishes.order("chat")] == ["local", "ollama", "gemini", "groq"]
+    assert [c.name for c in wishes.order("code")] == ["groq", "local", "ollama", "gemini"]

@@ -98,7 +98,7 @@ async def luna(folder: Path, card: object = None) -> AsyncIterator[Luna]:
     parts = replace(
         engines.fake(settings),
         sound_card=card or partial(RoomCard, folder),
-        chat=partial(fakes.FakeChatEngine, 0.12),
+        language_models=partial(fakes.load_language_models, 0.12),
     )
     async with App(settings, parts, Plan()) as app:
         await app.ready()

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import paths
+from appliance.engines import embedder as embedder_of
 from appliance.errors import LunaError, UsageError
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
-    from appliance.knowledge.embeddings import LlamaEmbedder
     from appliance.knowledge.store import KnowledgeStore
 
 FOUND = 5
@@ -63,7 +63,7 @@ def _add(store: KnowledgeStore, files: list[Path], settings: Settings) -> int:
             failures.append(error)
             continue
         print(f"{file.name}: {count} passages" if count else f"{file.name}: was there already")
-    if embedder := _embedder(settings):
+    if embedder := embedder_of(settings):
         try:
             embed_missing(store, embedder)
         finally:
@@ -91,7 +91,7 @@ def _search(store: KnowledgeStore, question: str, settings: Settings, *, as_json
     from appliance.knowledge.coverage import place_in_words
     from appliance.knowledge.search import Search
 
-    embedder = _embedder(settings)
+    embedder = embedder_of(settings)
     try:
         hits = Search(store, embedder).find(question, FOUND)
     finally:
@@ -126,16 +126,3 @@ def _remove(store: KnowledgeStore, names: list[str]) -> int:
     if unknown:
         raise UsageError(f"there is no document {', '.join(unknown)}; see `luna knowledge list`")
     return 0
-
-
-def _embedder(settings: Settings) -> LlamaEmbedder | None:
-    """Return the model for embeddings, if one is configured; its file is verified."""
-    name = settings.knowledge.embedding_model
-    if not name:
-        return None
-    from appliance.knowledge.embeddings import LlamaEmbedder
-    from appliance.models.catalogue import load_catalogue, verify
-
-    models_dir = paths.models_dir(settings.general.models_dir)
-    (path,) = verify(load_catalogue().get(name), models_dir).values()
-    return LlamaEmbedder(path, name)

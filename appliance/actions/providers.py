@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     rows = asyncio.run(_running_report()) or _static_report(settings)
     day = _today(settings)
-    limits = {name: p.daily_limit_tokens for name, p in policy.in_use(settings).items()}
+    limits = {name: p.limits.tokens for name, p in policy.in_use(settings).items()}
     for row in rows:
         total = day.total(row["name"]) if day else None
         row["tokens_today"] = total.tokens_in + total.tokens_out if total else 0

@@ -78,10 +78,7 @@ def _report(count: int, settings: Settings, zone: tzinfo, now: datetime) -> dict
     today = clock.observe(wall)
     days = {day.date: day for day in (*past, *live)}
     # Of a provider that was not used today the limit is only in the configuration.
-    configured = {
-        name: Limits(tokens=provider.daily_limit_tokens)
-        for name, provider in policy.in_use(settings).items()
-    }
+    configured = {name: provider.limits for name, provider in policy.in_use(settings).items()}
     day = days.setdefault(today, Day(today))
     day.limits = configured | day.limits
     oldest = today - timedelta(days=count - 1)

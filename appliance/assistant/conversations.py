@@ -98,6 +98,8 @@ class Saved:
     exchanges: tuple[Exchange, ...]
     """Oldest first, without those that the summary tells of."""
     summary: str
+    rested_s: float
+    """Since the last of them; 0 where the clock was set back meanwhile."""
 
 
 class Conversations:
@@ -157,15 +159,17 @@ class Conversations:
         """Return a conversation's last exchanges and the summary of what came before."""
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT summary, summarised_to FROM conversations WHERE id = ?", (conversation_id,)
-            ).fetchone() or ("", 0)
+                "SELECT summary, summarised_to, updated FROM conversations WHERE id = ?",
+                (conversation_id,),
+            ).fetchone() or ("", 0, self._now())
             rows = connection.execute(
                 "SELECT exchange, role, content, extra FROM messages WHERE conversation_id = ?1 "
                 "AND exchange > max(?2, (SELECT max(exchange) FROM messages "
                 "WHERE conversation_id = ?1) - ?3) ORDER BY exchange, id",
                 (conversation_id, row[1], max_exchanges),
             ).fetchall()
-        return Saved(conversation_id, _exchanges_of(rows), row[0])
+        rested_s = max(self._now() - row[2], 0.0)
+        return Saved(conversation_id, _exchanges_of(rows), row[0], rested_s)
 
     def summarise(self, conversation_id: int, summary: str, remaining: int) -> None:
         """Keep a summary that stands for all exchanges but the newest *remaining*."""

@@ -13,11 +13,15 @@ from typing import Protocol
 
 from appliance.assistant import state_machine as machine
 from appliance.assistant import turn as turns
+from appliance.assistant.code_blocks import SHOWN_KEY
 from appliance.assistant.history import History
+from appliance.assistant.language import of_turn
+from appliance.assistant.question import Answers, Question
 from appliance.assistant.reply import Reply
+from appliance.assistant.spoken_text import for_the_ear
 from appliance.assistant.timings import TurnTimes
 from appliance.clock import monotonic
-from appliance.commands import Command, EndSpeech, Generate, Speak, Warm
+from appliance.commands import Cancel, Command, EndSpeech, SetVolume, Speak
 from appliance.errors import ServiceError
 from appliance.events import (
     AgentSwitch,
@@ -28,11 +32,15 @@ from appliance.events import (
     Event,
     GenerationFinished,
     Heard,
+    LanguageRequested,
+    ModelLoading,
     PlaybackFinished,
     PlaybackStarted,
+    RepeatRequested,
     SayRequested,
     SpeechStarted,
     StateChanged,
+    Status,
     SynthesisFailed,
     TextAsked,
     TimerFired,
@@ -41,11 +49,16 @@ from appliance.events import (
     TurnEnded,
     TurnStarted,
     UtteranceEnded,
+    VolumeRequested,
     WorkerChanged,
 )
 
 MAX_WAITING = 8
 """Written questions that may wait for the present turn to end."""
+LONG_LOAD_S = 2.0
+"""A model whose loading takes longer is announced."""
+NOT_KEPT = frozenset({"system", "reminder"})
+"""Commands are no conversation: a model that read them would begin to imitate their answers."""
 
 
 class Workers(Protocol):
@@ -61,6 +74,10 @@ class _Running:
     turn: turns.Turn
     times: TurnTimes
     reply: Reply | None = None
+    agent: AgentSwitch | None = None
+    """Who answers, once that is known."""
+    loading: bool = False
+    """A model that the answer waits for is being loaded, and it takes its time."""
     outcome: str = ""
 
 
@@ -72,11 +89,10 @@ class Coordinator:
         publish: takes every event, in order (the event bus).
         options: the settings that the state machine depends on.
         phrase: returns one of Luna's own phrases for (key, language).
-        system_prompt: returns the system prompt for a language.
         overruns: returns the blocks that readers of the capture ring have lost so far.
-        max_tokens: length of an answer at most.
-        temperature: of the language model.
         language: what to speak when nothing better is known.
+        history: the conversation.
+        volume: percent, at the start.
     """
 
     def __init__(
@@ -86,23 +102,24 @@ class Coordinator:
         publish: Callable[[Event], None],
         options: turns.Options,
         phrase: Callable[[str, str], str],
-        system_prompt: Callable[[str], str],
         overruns: Callable[[], float],
-        max_tokens: int,
-        temperature: float,
         language: str,
+        history: History,
+        volume: int,
     ) -> None:
         self.appliance = turns.Appliance(options=options)
-        self.history = History()
+        self.history = history
         self._workers = workers
         self._publish = publish
         self._phrase = phrase
-        self._system_prompt = system_prompt
         self._overruns = overruns
-        self._max_tokens = max_tokens
-        self._temperature = temperature
         self._language = language
-        self._model = ""
+        self.volume = volume
+        """Percent."""
+        self.last_answer = ""
+        """What Luna said last."""
+        self._last_language = language
+        self._answers: Answers | None = None
         self._shown = self.appliance.state
         self._running: dict[int, _Running] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -110,9 +127,16 @@ class Coordinator:
 
     # --- in ---
 
+    def connect(self, answers: Answers) -> None:
+        """Let *answers* answer from now on; before that nobody does."""
+        self._answers = answers
+
     def handle(self, event: Event) -> None:
-        """Take an event from a worker, a timer or a person. Never waits."""
-        self._publish(event)
+        """Take an event from a worker, a timer, a person, or whoever answers. Never waits."""
+        if isinstance(event, AgentSwitch):
+            self._switch(event)
+            return
+        self._publish(replace(event, image="") if isinstance(event, TextAsked) else event)
         self._note(event)
         self._apply(machine.step(self.appliance, event))
         self._after(event)
@@ -145,8 +169,11 @@ class Coordinator:
             turn_id = self.appliance.turn.id if self.appliance.turn else 0
             self._publish(StateChanged(state=self.appliance.state.value, turn_id=turn_id))
 
-    def _do(self, action: turns.Action) -> None:
+    def _do(self, action: turns.Action) -> None:  # noqa: PLR0912 - one case an action
         match action:
+            case turns.Send("llm", Cancel(turn_id=turn_id, attempt=attempt)):
+                if self._answers is not None:
+                    self._answers.cancel(turn_id, attempt)
             case turns.Send(worker, command):
                 self._workers.send(worker, command)
             case turns.BeginTurn(turn):
@@ -159,7 +186,7 @@ class Coordinator:
             case turns.DropReply(turn_id, attempt):
                 running = self._running.get(turn_id)
                 if running and running.reply and running.reply.attempt == attempt:
-                    running.reply = None
+                    running.reply = running.agent = None
             case turns.ReleaseReply(turn):
                 self._release(turn)
             case turns.SpeakText(turn_id, text, language):
@@ -189,40 +216,43 @@ class Coordinator:
             # Speech over a reply becomes a turn only with its first words.
             running = self._running[turn.id] = _Running(turn, TurnTimes())
         old = running.reply
-        if old is not None and old.attempt == turn.attempt and old.noticed:
-            # The model was lost in mid-sentence: starting again would repeat what was heard.
-            if not old.finished:
-                detail = self._phrase("speech.failed", old.language)
-                lost = GenerationFinished(
-                    turn_id=turn.id, attempt=turn.attempt, reason="failed", detail=detail
-                )
-                self.handle(lost)
+        if self._answers is None or (old is not None and self._goes_on(old, turn)):
             return
+        language = of_turn(
+            turn.text or "",
+            heard=turn.language,
+            probability=turn.language_probability,
+            configured=self._language,
+        )
         reply = Reply(
             turn_id=turn.id,
             attempt=turn.attempt,
             question=turn.text or "",
-            language=turn.language or self._language,
+            language=language,
             spoken=turn.spoken,
             released=turn.released,
             # A filler has been ordered: the numbers of the clauses go on after it.
             clauses=old.clauses if old else [],
         )
-        running.reply = reply
+        running.reply, running.agent = reply, None
         running.times.generation_began = monotonic()
-        self._workers.send(
-            "llm",
-            Generate(
+        self._answers.begin(
+            Question(
                 turn_id=turn.id,
                 attempt=turn.attempt,
-                role="chat",
-                messages=self.history.messages(
-                    self._system_prompt(reply.language), question=reply.question
-                ),
-                max_tokens=self._max_tokens,
-                temperature=self._temperature,
-            ),
+                text=reply.question,
+                language=language,
+                spoken=turn.spoken,
+                image=turn.image,
+                code_only=turn.code_only,
+            )
         )
+
+    def _goes_on(self, reply: Reply, turn: turns.Turn) -> bool:
+        """Return whether *reply* is the answer to this attempt, and is being written or whole."""
+        assert self._answers is not None
+        under_way = self._answers.under_way(turn.id, turn.attempt)
+        return reply.attempt == turn.attempt and (reply.finished or under_way)
 
     def _release(self, turn: turns.Turn) -> None:
         running = self._running.get(turn.id)
@@ -231,12 +261,35 @@ class Coordinator:
         reply = running.reply
         reply.released = True
         self._publish(Heard(turn_id=turn.id, text=reply.question, language=reply.language))
-        self._publish(
-            AgentSwitch(turn_id=turn.id, role="chat", provider="local", model=self._model)
-        )
+        if self._answers is not None:
+            self._answers.confirm(turn.id)
+        if running.agent is not None:
+            self._publish(running.agent)
         if reply.text:
             self._publish(Content(turn_id=turn.id, text=reply.text))
+        if running.loading:
+            self._bridge_loading(running)
         self._speak_ready(reply)
+
+    def _switch(self, event: AgentSwitch) -> None:
+        """Somebody answers; as long as the question is a guess nobody is told."""
+        running = self._running.get(event.turn_id)
+        if running is None or running.reply is None:
+            return
+        running.agent = event
+        if running.reply.released:
+            self._publish(event)
+
+    def _bridge_loading(self, running: _Running) -> None:
+        """Say that the answer will take a moment, once."""
+        reply = running.reply
+        if reply is None or not reply.released or any(not c.counts for c in reply.clauses):
+            return
+        if reply.spoken:
+            self._speak_phrase(reply.turn_id, "speech.one_moment", final=False)
+        else:
+            said = self._phrase("speech.one_moment", reply.language)
+            self._publish(Status(turn_id=reply.turn_id, text=said))
 
     def _speak_text(self, turn_id: int, text: str, language: str) -> None:
         running = self._running[turn_id]
@@ -268,13 +321,16 @@ class Coordinator:
         for clause in reply.take_clauses():
             self._send_clause(reply, clause.number)
         if reply.finished and reply.released and reply.spoken:
+            if reply.has_code:
+                said = self._phrase(SHOWN_KEY, reply.language)
+                self._send_clause(reply, reply.add_clause(said, counts=False).number)
             self._end_speech(reply)
 
     def _send_clause(self, reply: Reply, number: int) -> None:
-        clause = reply.clauses[number - 1]
+        said = for_the_ear(reply.clauses[number - 1].text, reply.language)
         self._workers.send(
             "tts",
-            Speak(turn_id=reply.turn_id, clause=number, text=clause.text, language=reply.language),
+            Speak(turn_id=reply.turn_id, clause=number, text=said, language=reply.language),
         )
 
     def _end_speech(self, reply: Reply) -> None:
@@ -297,7 +353,7 @@ class Coordinator:
 
     # --- what else an event means ---
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event) -> None:  # noqa: PLR0912 - one case an event
         """Keep times and texts before the state machine acts on the event."""
         running = self._running.get(getattr(event, "turn_id", 0))
         if running is None:
@@ -319,11 +375,21 @@ class Coordinator:
                     self._speak_ready(reply)
             case GenerationFinished() if reply and reply.expects(event.attempt):
                 times.tokens_per_second = event.tokens_per_second
-                if event.reason in ("stop", "length"):
+                reply.source = event.source
+                if event.reason in ("stop", "length", "unanswered"):
+                    if event.reason == "unanswered":
+                        running.outcome = "failed"
+                        self._publish(Error(turn_id=event.turn_id, text=event.detail))
+                        reply.feed(f" {event.detail}")
                     reply.finish()
                     self._speak_ready(reply)
                 elif event.reason == "failed" and reply.released:
                     self._publish(Error(turn_id=event.turn_id, text=event.detail))
+            case ModelLoading() if event.expected_s > LONG_LOAD_S:
+                running.loading = True
+                self._bridge_loading(running)
+            case LanguageRequested() if reply:
+                reply.language = event.language
             case ClauseSynthesised() if reply:
                 times.first_audio = times.first_audio or event.first_audio_at
                 reply.synthesised(event.clause, event.samples)
@@ -346,17 +412,21 @@ class Coordinator:
         """React to what the state machine has no say in."""
         match event:
             case WorkerChanged(worker="llm", status="ready"):
-                self._model = event.detail
-                self._warm()
+                if self.appliance.turn is None and self._answers is not None:
+                    self._answers.warm(self._language)
+            case LanguageRequested():
+                self._language = event.language
+            case RepeatRequested():
+                again = self.last_answer or self._phrase("tool.nothing_to_repeat", self._language)
+                self.request(SayRequested(text=again, language=self._last_language))
+            case VolumeRequested():
+                self.volume = event.percent
+                self._workers.send("audio", SetVolume(percent=event.percent))
+            case WorkerChanged(worker="audio", status="ready"):
+                self._workers.send("audio", SetVolume(percent=self.volume))
             case PlaybackFinished(cut=True):
                 self._close_turn(event.turn_id, event)
         self._next_request()
-
-    def _warm(self) -> None:
-        """Have the prompt's unchanging beginning evaluated before the first question."""
-        if self.appliance.turn is None:
-            messages = self.history.messages(self._system_prompt(self._language))
-            self._workers.send("llm", Warm(role="chat", messages=messages))
 
     # --- the end of a turn ---
 
@@ -385,10 +455,12 @@ class Coordinator:
         if reply is not None and reply.question and reply.released:
             if running.outcome == "answered":
                 answer = reply.text.strip()
-                self.history.add(reply.question, answer)
+                self.last_answer, self._last_language = answer, reply.language
+                if running.agent is None or running.agent.role not in NOT_KEPT:
+                    self.history.add(reply.question, reply.without_source(answer))
             elif running.outcome == "interrupted":
                 answer = reply.heard(cut.clause, cut.clause_samples, cut.rate) if cut else ""
-                self.history.add_interrupted(reply.question, answer)
+                self.history.add_interrupted(reply.question, reply.without_source(answer))
         if running.outcome == "answered":
             self._publish(Complete(turn_id=turn_id, text=answer))
         running.times.ring_overruns += self._overruns()
@@ -400,7 +472,11 @@ class Coordinator:
                 question=reply.question if reply and reply.released else "",
                 answer=answer,
                 language=reply.language if reply else "",
-                model=self._model,
+                model=running.agent.model if running.agent else "",
+                provider=running.agent.provider if running.agent else "",
+                role=running.agent.role if running.agent else "",
                 timings=running.times.figures(),
             )
         )
+        if self._answers is not None and not self._waiting:
+            self._answers.rest(reply.language if reply else self._language)

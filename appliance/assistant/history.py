@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from appliance.chat import ChatMessage, with_summary
+from appliance.clock import monotonic
 
 MAX_CHARACTERS = 60_000
 """Far more than any small model reads; the worker cuts by tokens (see :mod:`appliance.chat`)."""
@@ -55,10 +56,17 @@ class History:
     speculation, and what failed, leaves no trace.
     """
 
-    def __init__(self, max_characters: int = MAX_CHARACTERS, keeper: Keeper | None = None) -> None:
+    def __init__(
+        self,
+        max_characters: int = MAX_CHARACTERS,
+        keeper: Keeper | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """*keeper* is told of everything that changes; without one nothing is kept."""
         self._max_characters = max_characters
         self._keeper = keeper
+        self._clock = clock
+        self._used_at = clock()
         self._exchanges: list[Exchange] = []
         self._summary = ""
         self.beginning = 0
@@ -91,8 +99,21 @@ class History:
         if self._keeper is not None:
             self._keeper.begin()
 
-    def restore(self, exchanges: Sequence[Exchange], summary: str = "") -> None:
-        """Go on with a conversation that was kept. The keeper is not told."""
+    def end_rested(self, after_s: float) -> bool:
+        """Begin a new conversation if this one has rested for *after_s*; return whether it did."""
+        rested = bool(self._exchanges) and self._clock() - self._used_at >= after_s
+        if rested:
+            self.clear()
+        return rested
+
+    def restore(
+        self, exchanges: Sequence[Exchange], summary: str = "", rested_s: float = 0.0
+    ) -> None:
+        """Go on with a conversation that was kept, *rested_s* after its last exchange.
+
+        The keeper is not told.
+        """
+        self._used_at = self._clock() - rested_s
         self._exchanges = list(exchanges)
         self._summary = summary
         self.beginning += 1
@@ -146,6 +167,7 @@ class History:
         return messages
 
     def _append(self, exchange: Exchange) -> None:
+        self._used_at = self._clock()
         self._exchanges.append(exchange)
         self._bound()
         if self._keeper is not None:

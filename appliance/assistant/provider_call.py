@@ -10,6 +10,7 @@ from appliance.clock import monotonic
 from appliance.errors import LunaError, ProviderError
 from appliance.events import Event, ProviderUsed
 from appliance.providers.base import ChatProvider, ChatRequest, Delta, Role, Usage
+from appliance.providers.estimate import tools_at_most
 from appliance.providers.policy import Candidate
 from appliance.providers.quota_day import MILLION, Price
 
@@ -201,6 +202,11 @@ class ProviderCall:
     def _price(self) -> Price:
         return self.candidate.prices.get(self.request.role, Price())
 
+    def _cost(self, usage: Usage) -> float:
+        """Return what the ledger books for *usage*, in US dollars."""
+        tokens = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
+        return self._price.micros(*tokens) / MILLION
+
     @property
     def _began(self) -> bool:
         return bool(self._text or self.tool_calls)
@@ -215,14 +221,14 @@ class ProviderCall:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             estimated=usage.estimated,
-            cost=self._price.micros(usage.prompt_tokens, usage.completion_tokens) / MILLION,
+            cost=self._cost(usage),
             first_token_ms=round(self.first_token_ms, 1),
         )
 
 
 def count_prompt(provider: ChatProvider, request: ChatRequest, model: str) -> int:
-    """Return the tokens of everything that is sent, the beginning of the answer included."""
+    """Return the tokens of all that is sent: tools and the beginning of the answer as well."""
     messages = request.messages
     if request.continues:
         messages = (*messages, {"role": "assistant", "content": request.continues})
-    return provider.count_tokens(messages, model)
+    return provider.count_tokens(messages, model) + tools_at_most(request.tools)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from appliance.assistant.code_blocks import CodeSplitter, Piece
 from appliance.assistant.history import heard_text
 from appliance.assistant.sentences import ClauseSplitter, for_speech
 
@@ -44,16 +45,18 @@ class Reply:
     """The model has stopped writing, or nothing more will be said."""
     end_ordered: bool = False
     text: str = ""
+    source: str = ""
+    """The sentence at its end that names a document; empty without one."""
     clauses: list[Clause] = field(default_factory=list)
+    _code: CodeSplitter = field(default_factory=CodeSplitter)
     _splitter: ClauseSplitter = field(default_factory=ClauseSplitter)
     _waiting: list[str] = field(default_factory=list)
+    _begun_code: bool = False
 
     @property
-    def noticed(self) -> bool:
-        """Something of the answer went out: it cannot be begun again."""
-        if self.finished or not self.spoken:
-            return self.released and (self.finished or bool(self.text))
-        return any(clause.counts for clause in self.clauses)
+    def has_code(self) -> bool:
+        """The answer holds code, which is for the eye."""
+        return self._code.blocks > 0
 
     def expects(self, attempt: int) -> bool:
         """Return whether this is the attempt, and more of its answer can come."""
@@ -63,13 +66,23 @@ class Reply:
         """Take a piece of the model's answer."""
         self.text += text
         if self.spoken:
-            self._waiting += self._splitter.feed(text)
+            self._speak(self._code.feed(text))
 
     def finish(self) -> None:
         """The answer is whole."""
         if self.spoken and not self.finished:
+            self._speak(self._code.flush())
             self._waiting += self._splitter.flush()
         self.finished = True
+
+    def _speak(self, pieces: list[Piece]) -> None:
+        """Let the prose before the first block of code be spoken; the rest is to be read."""
+        for piece in pieces:
+            if piece.block == 1 and not self._begun_code:
+                self._begun_code = True
+                self._waiting += self._splitter.flush()
+            if not self._begun_code:
+                self._waiting += self._splitter.feed(piece.text)
 
     def take_clauses(self) -> list[Clause]:
         """Return the clauses that can be spoken now, as far as the reply is released."""
@@ -111,6 +124,10 @@ class Reply:
             (c.text if c.counts else "", c.samples) for c in self.clauses if c.number <= clause
         ]
         return heard_text(counted, clause, clause_samples, rate)
+
+    def without_source(self, said: str) -> str:
+        """Return *said*, a beginning of the answer, without the source."""
+        return said[: len(self.text.strip().removesuffix(self.source))].rstrip()
 
     def asks_something(self) -> bool:
         """Return whether the answer ends with a question, so that a reply is to be expected."""

@@ -21,11 +21,13 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from appliance.assistant.answers import Answer, Chosen, Finished, Text
 from appliance.assistant.no_answer import NoAnswerError, Skip, SkipReason, skip_of
 from appliance.assistant.provider_call import Ledger, News, ProviderCall, count_prompt
+from appliance.chat import estimate_tokens, truncate
 from appliance.clock import monotonic
 from appliance.errors import LunaError, ProviderError
 from appliance.events import Event, ProviderChosen
@@ -58,6 +60,8 @@ class Router:
         clock: seconds, monotonic.
         start_within_s: a provider whose deadline lies beyond this is not asked any more, so that
             a row of slow ones cannot hold up a turn; the box itself always is.
+        history_tokens: of the conversation, the question included, that leave the box at most
+            besides the system prompt. The box cuts by itself, with the model's own tokenizer.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Router:
         publish: Callable[[Event], None],
         clock: Callable[[], float] = monotonic,
         start_within_s: float = 30.0,
+        history_tokens: int = 1000,
     ) -> None:
         self.providers = providers
         self.ledger = ledger
@@ -80,6 +85,7 @@ class Router:
         self.publish = publish
         self.clock = clock
         self.start_within_s = start_within_s
+        self.history_tokens = history_tokens
 
     async def answer(
         self, request: ChatRequest, *, confirmed: asyncio.Event
@@ -194,7 +200,7 @@ class _Turn:
         def skip(reason: SkipReason, detail: str = "", retry_s: float = 0.0) -> Skip:
             return Skip(provider=candidate.name, reason=reason, detail=detail, retry_s=retry_s)
 
-        router, request = self._router, self._continued()
+        router, request = self._router, self._request_for(candidate)
         if not router.policy.allows(request.role, candidate):
             return skip("policy", f"the policy for {request.role} excludes it")
         if provider is None:
@@ -214,11 +220,23 @@ class _Turn:
             return skip("misconfigured" if bad else "cooldown", health.last_error, wait)
         return None
 
-    def _continued(self) -> ChatRequest:
-        """Return the request, with all that was answered so far."""
+    def _request_for(self, candidate: Candidate) -> ChatRequest:
+        """Return what *candidate* is asked: with all that was answered so far.
+
+        A long conversation is paid anew with each question, so others get only the end of it.
+        """
+        request = self._request if candidate.place == "box" else self._shortened
         if not self._given:
-            return self._request
-        return replace(self._request, continues=self._request.continues + self._given)
+            return request
+        return replace(request, continues=request.continues + self._given)
+
+    @cached_property
+    def _shortened(self) -> ChatRequest:
+        messages = self._request.messages
+        system = sum(estimate_tokens(m) for m in messages if m["role"] == "system")
+        budget = system + self._router.history_tokens
+        kept = truncate(messages, budget, estimate_tokens)
+        return replace(self._request, messages=tuple(kept))
 
     def _spent_s(self) -> float:
         """Return how long the certain question has been waiting for its first words."""
@@ -233,7 +251,7 @@ class _Turn:
         call = ProviderCall(
             candidate,
             provider,
-            self._continued(),
+            self._request_for(candidate),
             confirmed=self._confirmed,
             ledger=router.ledger,
             tell=lambda call, news: self._news.put_nowait((call, news)),

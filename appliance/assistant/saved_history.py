@@ -64,7 +64,7 @@ class SavedHistory:
             return False
         if saved is None:
             return False
-        history.restore(saved.exchanges, saved.summary)
+        history.restore(saved.exchanges, saved.summary, saved.rested_s)
         return True
 
     def close(self) -> None:

@@ -53,6 +53,7 @@ from appliance.events import (
     NothingHeard,
     PlaybackFinished,
     PlaybackStarted,
+    RepeatRequested,
     SayRequested,
     SpeechResumed,
     SpeechStarted,
@@ -83,7 +84,7 @@ def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one cas
             return _worker_changed(appliance, event)
         case MuteRequested():
             return _mute(appliance, event.muted)
-        case StopRequested():
+        case StopRequested() | RepeatRequested():
             return _stop(appliance)
         case WakeHeard():
             return _open(appliance, "wake", position=event.position)
@@ -224,6 +225,8 @@ def _text_asked(appliance: Appliance, event: TextAsked) -> Step:
         spoken=event.speak,
         attempt=1,
         text=event.text,
+        image=event.image,
+        code_only=event.code_only,
         ended=True,
         replying=True,
         released=True,
@@ -295,7 +298,12 @@ def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
         return appliance, []
     if turn.apologised:
         return appliance, []
-    turn = replace(turn, text=event.text, language=event.language)
+    turn = replace(
+        turn,
+        text=event.text,
+        language=event.language,
+        language_probability=event.language_probability,
+    )
     actions: list[Action] = []
     if turn.text:
         turn = replace(turn, replying=True)
@@ -485,7 +493,13 @@ def _speech_started(appliance: Appliance, event: SpeechStarted) -> Step:
 def _noise_transcribed(appliance: Appliance, noise: Turn, event: Transcribed) -> Step:
     if not _awaits(noise, event):
         return appliance, []
-    return _noise_judged(appliance, replace(noise, text=event.text, language=event.language))
+    heard = replace(
+        noise,
+        text=event.text,
+        language=event.language,
+        language_probability=event.language_probability,
+    )
+    return _noise_judged(appliance, heard)
 
 
 def _noise_judged(appliance: Appliance, noise: Turn) -> Step:

@@ -14,8 +14,6 @@ from appliance.assistant.intent import Intent
 from appliance.assistant.spoken_words import en, pt
 from appliance.texts import text
 
-VOLUME_STEP = 10
-"""Percent by which louder and quieter change the volume."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NOON = 12
 
@@ -30,6 +28,10 @@ class Facts:
     """Percent."""
     languages: tuple[str, ...]
     """That are configured."""
+    volume_step: int = 10
+    """Percent by which louder and quieter change the volume."""
+    volume_limit: int = 100
+    """Percent; Luna is never louder."""
     last_answer: str = ""
     """What Luna said last in this conversation."""
     workers: Mapping[str, str] | None = None
@@ -143,12 +145,13 @@ def tell_duration(seconds: float, language: str) -> str:
 def _change_volume(intent: Intent, facts: Facts, language: str) -> ToolAnswer:
     match intent.command:
         case "volume_up":
-            volume = min(facts.volume + VOLUME_STEP, 100)
+            volume = facts.volume + facts.volume_step
         case "volume_down":
             # Quieter is not silent: what cannot be heard cannot be told to be louder again.
-            volume = max(facts.volume - VOLUME_STEP, min(facts.volume, VOLUME_STEP))
+            volume = max(facts.volume - facts.volume_step, min(facts.volume, facts.volume_step))
         case _:
             volume = int(intent.value or 0)
+    volume = min(volume, facts.volume_limit)
     if volume == 0:
         said = text("tool.volume_off", language)
     elif intent.command == "volume_up" and volume == facts.volume:

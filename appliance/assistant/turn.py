@@ -41,6 +41,10 @@ class Turn:
     text: str | None = None
     """What was said in ``[start, end)``; None until it is known."""
     language: str = ""
+    language_probability: float = 0.0
+    image: str = ""
+    """A ``data:`` URL that came with a written question."""
+    code_only: bool = False
     ended: bool = False
     """The person has finished."""
     replying: bool = False

@@ -10,6 +10,7 @@ _TONES: dict[str, tuple[tuple[float, float], ...]] = {
     "wake": ((660.0, 0.06), (880.0, 0.08)),
     "error": ((440.0, 0.10), (330.0, 0.16)),
     "done": ((520.0, 0.09),),
+    "reminder": ((784.0, 0.14), (988.0, 0.14), (1175.0, 0.3)),
 }
 _EDGE_S = 0.012
 """Each tone swells and fades for so long; a hard edge would click."""

@@ -21,7 +21,10 @@ _FADE_S = 0.005
 
 
 def gain(percent: int) -> float:
-    """Return the amplitude factor for a volume: squared, which the ear takes for even steps."""
+    """Return the amplitude factor for a volume: squared, which the ear takes for even steps.
+
+    Loudness grows with the amplitude to the power of 0.6 (Stevens, 1955); 50 % are -12 dB.
+    """
     return (percent / 100.0) ** 2
 
 
@@ -31,6 +34,7 @@ class Player:
     def __init__(self, ring: PlaybackRing, volume: int, earcon_volume: int) -> None:
         self._ring = ring
         self.volume = volume
+        self._gain = gain(volume)
         self._earcon_gain = gain(earcon_volume)
         self.reports: deque[Event] = deque()
         """What happened, for the thread that tells the main process."""
@@ -104,11 +108,19 @@ class Player:
             self._starving = True
         elif filled:
             self._starving = False
-        mono *= gain(self.volume)
+        self._scale(mono)
         self._mix_signals(mono)
         np.clip(mono, -32768, 32767, out=mono)
         out[:] = mono.astype(np.int16)[:, np.newaxis]
         return filled
+
+    def _scale(self, mono: npt.NDArray[np.float32]) -> None:
+        """Apply the volume; a new one is reached within the block, or it would click."""
+        begin, self._gain = self._gain, gain(self.volume)
+        if begin == self._gain:
+            mono *= self._gain
+        else:
+            mono *= np.linspace(begin, self._gain, len(mono), dtype=np.float32)
 
     def idle(self) -> None:
         """Obey orders while no speaker is open: nothing sounds, but cancelled turns go."""

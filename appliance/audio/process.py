@@ -91,6 +91,7 @@ class AudioWorker:
         self._build_card = build_card
         self._card: SoundCard | None = None
         self._hardware = ""
+        self._capture = capture
         self._recorder = Recorder(capture)
         self.player = Player(playback, settings.volume, settings.earcon_volume)
         self._staged: queue.Queue[bytes | None] = queue.Queue(STAGED_BLOCKS)
@@ -200,10 +201,15 @@ class AudioWorker:
     def _pump(self) -> None:
         hurry()
         while (raw := self._staged.get()) is not None:
-            if not self._muted:
+            if not self.muted:
                 self._recorder.feed(raw)
 
     # --- the keeper ---
+
+    @property
+    def muted(self) -> bool:
+        """Nothing may be captured: by command, or because the ring is shut."""
+        return self._muted or self._capture.shut
 
     def _keep(self) -> None:
         try:
@@ -243,7 +249,8 @@ class AudioWorker:
 
     def _keep_microphone(self) -> None:
         now = monotonic()
-        if self._muted:
+        if self.muted:
+            self.first_device.set()  # there is none to wait for
             if self._microphone is not None or self._microphone_status != "muted":
                 self._close_microphone("muted")
                 self._next_try["microphone"] = 0.0

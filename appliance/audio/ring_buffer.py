@@ -138,6 +138,8 @@ class _Segment:
 
 _CAPTURE_META = struct.Struct("<QII")  # number, crc, bytes
 _HEAD, _TAIL, _RATE, _FIRST_READER = 0, 1, 2, 3
+_SHUT = 1
+"""The capture ring has no tail; this word says that nothing may be written."""
 """Words of the header; from the last on, the block number at which each reader wants to wake."""
 MAX_READERS = 8 - _FIRST_READER
 
@@ -176,6 +178,19 @@ class CaptureRing:
         """Samples written since the ring was made: the end of the capture stream."""
         return self.blocks_written * CAPTURE_BLOCK
 
+    @property
+    def shut(self) -> bool:
+        """The microphone is muted: blocks are dropped, whoever writes them.
+
+        The main process says so here, so that it holds before a worker has heard of it, and for
+        one that has just been started.
+        """
+        return bool(self._segment.words[_SHUT])
+
+    @shut.setter
+    def shut(self, value: bool) -> None:
+        self._segment.words[_SHUT] = value
+
     def write(self, block: memoryview | bytes) -> None:
         """Append one block of 640 bytes and wake the readers. One process, one thread only.
 
@@ -184,6 +199,8 @@ class CaptureRing:
         """
         if len(block) != CAPTURE_BLOCK * 2:
             raise ValueError(f"a capture block has {CAPTURE_BLOCK * 2} bytes, not {len(block)}")
+        if self.shut:
+            return
         number = self._segment.words[_HEAD]
         self._segment.put(number, block)
         self._segment.words[_HEAD] = number + 1

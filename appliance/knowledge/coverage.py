@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from appliance.clock import monotonic
 from appliance.errors import ModelError
 from appliance.knowledge.embeddings import Embedder
 from appliance.knowledge.search import Hit, Search, Terms
@@ -21,6 +23,8 @@ SECOND = 0.8
 MAX_PASSAGES = 3
 PASSAGE_CHARACTERS = 1_500
 """Of all passages together: some 400 tokens, which leaves room in a context of 2,048."""
+REST_S = 600.0
+"""How long an embedder that failed is left alone."""
 QUOTE_CHARACTERS = 320
 """Of an answer that is only quoted: what can be listened to."""
 
@@ -57,8 +61,9 @@ class KnowledgeBase:
 
     Args:
         store: the documents.
-        embedder: finds by meaning as well; where it fails, words must do.
+        embedder: finds by meaning as well; where it fails, words must do for a while.
         threshold: overlap from which a question counts as covered.
+        on_error: is told when the embedder fails.
     """
 
     def __init__(
@@ -67,11 +72,26 @@ class KnowledgeBase:
         embedder: Embedder | None = None,
         *,
         threshold: float = COVERED,
+        on_error: Callable[[ModelError], None] = lambda _: None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store
         self._words = Search(store)
+        self._embedder = embedder
         self._search = Search(store, embedder) if embedder else self._words
         self._threshold = threshold
+        self._on_error = on_error
+        self._clock = clock
+        self._words_until = clock()
+
+    def prepare(self) -> None:
+        """Load the model for embeddings, if there is something to find with it.
+
+        Raises:
+            StorageError: the knowledge base cannot be read.
+        """
+        if self._embedder is not None and self._store.size():
+            self._find("?")
 
     def version(self) -> str:
         """Return what changes with the documents, for the answer cache."""
@@ -107,10 +127,13 @@ class KnowledgeBase:
         )
 
     def _find(self, question: str) -> list[Hit]:
-        try:
-            return self._search.find(question, limit=10)
-        except ModelError:
-            return self._words.find(question, limit=10)
+        if self._clock() >= self._words_until:
+            try:
+                return self._search.find(question, limit=10)
+            except ModelError as error:
+                self._words_until = self._clock() + REST_S
+                self._on_error(error)
+        return self._words.find(question, limit=10)
 
 
 def place_in_words(place: Place, language: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as LateError
 from pathlib import Path
@@ -17,7 +17,7 @@ from appliance.knowledge.store import Vectors
 CONTEXT_TOKENS = 512
 """A chunk has about 250."""
 LIMIT_S = 120.0
-"""For one batch, and for loading the model."""
+"""For one batch, and for the first one with loading the model."""
 
 
 class Embedder(Protocol):
@@ -42,34 +42,44 @@ class LlamaEmbedder:
     dies takes nothing with it.
 
     Args:
-        path: the GGUF file, verified by the caller.
+        find: returns the GGUF file, verified; called before each start of the process.
         name: the model's name.
         threads: of the computation. One is enough for a question (60 ms with 135M parameters), and
             never waits for another where the chat model has the cores: with two, beside a busy
             core, the same question took over 4 s.
+        limit_s: for a batch, once the model is loaded; then the process is ended.
     """
 
-    def __init__(self, path: Path, name: str, threads: int = 1) -> None:
+    def __init__(
+        self, find: Callable[[], Path], name: str, threads: int = 1, limit_s: float = LIMIT_S
+    ) -> None:
         self.name = name
-        self._path = path
+        self._find = find
         self._threads = threads
+        self._limit_s = limit_s
         self._pool: ProcessPoolExecutor | None = None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return the vectors of *texts*."""
+        """Return the vectors of *texts*.
+
+        Raises:
+            ModelError: the file cannot be used, or the process died or took too long.
+        """
+        limit_s = self._limit_s
         if self._pool is None:
+            limit_s = LIMIT_S
             self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_load,
-                initargs=(self._path, self._threads),
+                initargs=(self._find(), self._threads),
             )
         try:
-            return self._pool.submit(_embed, list(texts)).result(LIMIT_S)
+            return self._pool.submit(_embed, list(texts)).result(limit_s)
         except (BrokenExecutor, LateError, RuntimeError, ValueError) as error:
             self.close()
             raise ModelError(
-                f"{self._path} cannot be used for embeddings; check it with `luna models verify`, "
+                f"{self.name} cannot be used for embeddings; check it with `luna models verify`, "
                 "or leave knowledge.embedding_model empty"
             ) from error
 

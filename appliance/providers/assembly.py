@@ -19,14 +19,11 @@ from appliance.providers.keys import find_key
 from appliance.providers.offline import Network
 from appliance.providers.openai_compatible import OpenAICompatible
 from appliance.providers.outbound_log import OutboundLog
-from appliance.providers.policy import Policy
-from appliance.providers.quota import Limits as DailyLimits
+from appliance.providers.policy import CHAT_ROLES, Policy
 from appliance.providers.quota import QuotaLedger
 from appliance.providers.quota_store import on_flash
 from appliance.providers.redaction import Redactor
 from appliance.settings import Settings
-
-CHAT_ROLES = ("chat", "code", "vision")
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,7 @@ def assemble(
         clients=clients,
         ledger=QuotaLedger(
             on_flash(paths.data_dir(settings.general.data_dir)),
-            {
-                name: DailyLimits(tokens=provider.daily_limit_tokens)
-                for name, provider in in_use.items()
-            },
+            {name: provider.limits for name, provider in in_use.items()},
             owner_zone(),
             on_event=on_event,
             now=now,

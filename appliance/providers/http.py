@@ -95,13 +95,14 @@ class Http:
 class Deadline:
     """The times by which an answer must begin, go on and end."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, patience: float = 1.0) -> None:
+        """*patience* times the provider's deadline of the first words are waited for them."""
         self._name = provider.name
         self._limits = provider.timeouts
         self._start = asyncio.get_running_loop().time()
-        self._next = self._start + self._limits.first_token_s
+        self._allowed = patience * self._limits.first_token_s
+        self._next = self._start + self._allowed
         self._waits_for = "did not begin to answer"
-        self._allowed = self._limits.first_token_s
 
     def progress(self) -> None:
         """Note that a piece of the answer arrived: now the pause between pieces counts."""

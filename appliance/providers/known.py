@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from appliance.errors import ConfigError
-from appliance.providers.base import Usage
+from appliance.providers.quota_day import Limits, Price
 from appliance.settings import ProviderSettings
 
 AS_OF = "2026-11"
@@ -81,8 +81,8 @@ class Provider:
     lan: bool = False
     timeouts: Timeouts = _CLOUD_TIMEOUTS
     redact: bool = False
-    daily_limit_tokens: int | None = None
-    """None: no limit, which only a server on the LAN has."""
+    limits: Limits = field(default_factory=Limits)
+    """Of a day; only a server on the LAN has none of tokens."""
     voices: Mapping[str, str] = field(default_factory=dict)
 
     def model(self, role: str) -> str:
@@ -95,16 +95,10 @@ class Provider:
         """Return what is known or assumed of *model*."""
         return self.details.get(model, self.default)
 
-    def cost(self, model: str, usage: Usage) -> float:
-        """Return what *usage* costs, in US dollars."""
+    def price(self, model: str) -> Price:
+        """Return what *model* costs."""
         known = self.about(model)
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        price_cached = known.price_input if known.price_cached is None else known.price_cached
-        return (
-            (usage.prompt_tokens - cached) * known.price_input
-            + cached * price_cached
-            + usage.completion_tokens * known.price_output
-        ) / 1e6
+        return Price(known.price_input, known.price_output, known.price_cached)
 
 
 # Sources: the providers' documentation of models, prices and request fields, and the price table
@@ -311,7 +305,7 @@ def resolve(name: str, settings: ProviderSettings) -> Provider:
     base_url = _address(name, settings.base_url or known.base_url, lan=lan)
     # Elsewhere than known: the special address for continuing belongs to the old one.
     continue_url = known.continue_url if base_url == known.base_url else ""
-    limit = settings.daily_limit_tokens
+    tokens = settings.daily_limit_tokens
     models = dict(known.models)
     models.update({str(role): model for role, model in settings.models.items()})
     voices = dict(known.voices)
@@ -333,7 +327,11 @@ def resolve(name: str, settings: ProviderSettings) -> Provider:
         lan=lan,
         timeouts=_timeouts(known.timeouts, settings),
         redact=settings.redact,
-        daily_limit_tokens=DEFAULT_DAILY_LIMIT_TOKENS if limit is None and not lan else limit,
+        limits=Limits(
+            tokens=DEFAULT_DAILY_LIMIT_TOKENS if tokens is None and not lan else tokens,
+            requests=settings.daily_limit_requests,
+            cost=settings.daily_limit_usd,
+        ),
         voices=voices,
     )
 

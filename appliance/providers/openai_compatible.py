@@ -33,6 +33,9 @@ from appliance.providers.sse import EventStream, EventTooLarge
 MAX_LINE_BYTES_PER_TOKEN = 2048
 """Of the stream with all its wrapping: a chunk for one token has some hundred bytes."""
 MIN_LINE_BYTES = 262_144
+PATIENCE = 2.0
+"""Times the deadline of the first words: after one the router asks the next provider as well, and
+the two race."""
 USAGE_WAIT_S = 2.0
 """How long the count may come after the end of the answer."""
 # For the model, not for people, and the same in every turn: the count of a prompt that is known
@@ -103,7 +106,7 @@ class OpenAICompatible:
         limit = _output_limit(self.provider, request, model)
         answer = Answer(request, self.provider, redacted, limit)
         parser = ChatStream(self.name)
-        deadline = Deadline(self.provider)
+        deadline = Deadline(self.provider, PATIENCE)
         finished = False
         async with (
             self._http.post(url, deadline, data=body, headers=self._headers()) as response,

@@ -29,6 +29,7 @@ from appliance.settings import ProviderSettings, RoutePolicy, Settings
 
 LOCAL = "local"
 """The name of the box itself among the providers."""
+CHAT_ROLES = ("chat", "code", "vision")
 MAX_SHOWN = 60
 """Characters of a wrong name in a report."""
 
@@ -116,15 +117,12 @@ def from_settings(settings: Settings) -> Policy:
 
 def _candidate(provider: Provider) -> Candidate:
     models = {role: provider.about(model) for role, model in provider.models.items()}
-    prices = {
-        role: Price(input=model.price_input, output=model.price_output)
-        for role, model in models.items()
-    }
-    priced = any(price != Price() for price in prices.values())
+    prices = {role: provider.price(model) for role, model in provider.models.items()}
+    priced = any(price.input or price.output or price.cached for price in prices.values())
     return Candidate(
         name=provider.name,
         place="lan" if provider.lan else "cloud",
-        metered=not provider.lan or provider.daily_limit_tokens is not None or priced,
+        metered=not provider.lan or bool(provider.limits) or priced,
         tools="tools" in provider.supports,
         vision="vision" in provider.supports,
         context_tokens={role: model.context_tokens for role, model in models.items()},
@@ -154,19 +152,35 @@ def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[s
         except ConfigError as error:
             yield f"providers.{name}", str(error).removeprefix(f"providers.{name}: ")
     for name, provider in in_use(settings).items():
-        try:
-            key = find_key(provider.key_name, environ)
-        except ConfigError as error:
-            yield f"providers.{name}", str(error)
-            continue
-        if key is None and not provider.lan:
+        yield from _provider_mistakes(provider, environ, f"providers.{name}")
+
+
+def _provider_mistakes(
+    provider: Provider, environ: Mapping[str, str], where: str
+) -> Iterator[tuple[str, str]]:
+    try:
+        key = find_key(provider.key_name, environ)
+    except ConfigError as error:
+        yield where, str(error)
+        return
+    if key is None and not provider.lan:
+        yield (
+            where,
+            f"its key is missing: set {provider.key_name} in the environment, or give it as "
+            "a systemd credential",
+        )
+    if not provider.models:
+        yield f"{where}.models", "name a model for a role, such as chat"
+    if provider.limits.cost is None:
+        return
+    for role in CHAT_ROLES:
+        model = provider.model(role)
+        price = provider.price(model)
+        if model and not (price.input and price.output):
             yield (
-                f"providers.{name}",
-                f"its key is missing: set {provider.key_name} in the environment, or give it as "
-                "a systemd credential",
+                f"{where}.daily_limit_usd",
+                f"the price of {model} ({role}) is not known; set price_input and price_output",
             )
-        if not provider.models:
-            yield f"providers.{name}.models", "name a model for a role, such as chat"
 
 
 def _preferred_mistakes(

@@ -8,19 +8,26 @@ from typing import Any
 import pytest
 
 from appliance.assistant.coordinator import MAX_WAITING, Coordinator
+from appliance.assistant.history import History
+from appliance.assistant.question import Question
 from appliance.assistant.turn import Options
-from appliance.commands import Command, EndSpeech, Generate, Speak
+from appliance.commands import Command, EndSpeech, SetVolume, Speak
 from appliance.errors import ServiceError
 from appliance.events import (
+    AgentSwitch,
     ButtonPressed,
     ClauseSynthesised,
     Complete,
     Content,
+    Error,
     Event,
     GenerationFinished,
     Heard,
+    LanguageRequested,
+    ModelLoading,
     PlaybackFinished,
     PlaybackStarted,
+    RepeatRequested,
     SayRequested,
     SpeechResumed,
     SpeechStarted,
@@ -32,6 +39,7 @@ from appliance.events import (
     TurnEnded,
     UtteranceEnded,
     UtterancePaused,
+    VolumeRequested,
     WorkerChanged,
 )
 
@@ -47,12 +55,17 @@ class Box:
             publish=self.published.append,
             options=Options(follow_up_s=options.pop("follow_up_s", 0.0), **options),
             phrase=lambda key, language: f"<{key}:{language}>",
-            system_prompt=lambda language: f"You are Luna ({language}).",
             overruns=lambda: 0.0,
-            max_tokens=50,
-            temperature=0.0,
             language="en",
+            history=History(),
+            volume=50,
         )
+        self.questions: list[Question] = []
+        self.confirmed: list[int] = []
+        self.cancelled: list[tuple[int, int]] = []
+        self.warmed: list[str] = []
+        self.writing: set[tuple[int, int]] = set()
+        self.coordinator.connect(self)
         self.feed(
             *(
                 WorkerChanged(worker=w, status="ready", detail=f"the {w}")
@@ -63,6 +76,29 @@ class Box:
     def send(self, worker: str, command: Command) -> bool:
         self.sent.append((worker, command))
         return True
+
+    # --- who answers ---
+
+    def begin(self, question: Question) -> None:
+        self.questions.append(question)
+        self.writing.add((question.turn_id, question.attempt))
+
+    def under_way(self, turn_id: int, attempt: int) -> bool:
+        return (turn_id, attempt) in self.writing
+
+    def confirm(self, turn_id: int) -> None:
+        self.confirmed.append(turn_id)
+
+    def cancel(self, turn_id: int, attempt: int = 0) -> None:
+        self.cancelled.append((turn_id, attempt))
+
+    def warm(self, language: str) -> None:
+        self.warmed.append(language)
+
+    def rest(self, language: str) -> None:
+        self.rested = language
+
+    # --- what happens ---
 
     def feed(self, *events: Event) -> None:
         for event in events:
@@ -89,8 +125,11 @@ class Box:
     def write(self, text: str, turn: int = 1, attempt: int = 1) -> None:
         self.feed(TokensGenerated(turn_id=turn, attempt=attempt, text=text))
 
-    def finish(self, turn: int = 1, attempt: int = 1, reason: str = "stop") -> None:
-        self.feed(GenerationFinished(turn_id=turn, attempt=attempt, reason=reason, detail="Oh."))
+    def finish(
+        self, turn: int = 1, attempt: int = 1, reason: str = "stop", detail: str = "Oh."
+    ) -> None:
+        self.writing.discard((turn, attempt))
+        self.feed(GenerationFinished(turn_id=turn, attempt=attempt, reason=reason, detail=detail))
 
 
 @pytest.fixture
@@ -100,8 +139,11 @@ async def box() -> Box:
 
 async def test_nothing_is_heard_or_shown_before_the_turn_is_certain(box: Box) -> None:
     box.ask()
-    assert len(box.commands(Generate)) == 1
+    assert [question.text for question in box.questions] == ["What is the capital of France?"]
+    box.feed(AgentSwitch(turn_id=1, role="chat", provider="local", model="small"))
     box.write("The capital of France is Paris.")
+    assert not box.events(AgentSwitch)
+    assert not box.confirmed
     assert not box.commands(Speak)
     assert not box.events(Content)
     assert not box.events(Heard)
@@ -110,12 +152,15 @@ async def test_nothing_is_heard_or_shown_before_the_turn_is_certain(box: Box) ->
     assert [c.text for c in box.commands(Speak)] == ["The capital of France is Paris."]
     assert [c.text for c in box.events(Content)] == ["The capital of France is Paris."]
     assert box.events(Heard)[0].text == "What is the capital of France?"
+    assert box.confirmed == [1]
+    assert [a.model for a in box.events(AgentSwitch)] == ["small"]
 
 
 async def test_a_wrong_speculation_leaves_no_trace(box: Box) -> None:
     box.ask(text="What is")
     box.write("What is what?")
     box.feed(SpeechResumed(turn_id=1, position=1000))
+    assert box.cancelled == [(1, 1)]
     box.write("late")
     box.feed(
         UtterancePaused(turn_id=1, start=0, end=1900),
@@ -131,7 +176,7 @@ async def test_a_wrong_speculation_leaves_no_trace(box: Box) -> None:
     assert roles == ["s", "What is two?", "A number, I think."]
 
 
-async def test_the_next_prompt_holds_the_conversation(box: Box) -> None:
+async def test_an_answer_becomes_part_of_the_conversation(box: Box) -> None:
     box.ask()
     box.end_speech()
     box.write("Paris.")
@@ -139,14 +184,8 @@ async def test_the_next_prompt_holds_the_conversation(box: Box) -> None:
     assert box.commands(EndSpeech)
     box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
     assert box.events(Complete)[0].text == "Paris."
-    box.ask(turn=2, text="And of Spain?")
-    contents = [m["content"] for m in box.commands(Generate)[-1].messages]
-    assert contents == [
-        "You are Luna (en).",
-        "What is the capital of France?",
-        "Paris.",
-        "And of Spain?",
-    ]
+    contents = [m["content"] for m in box.coordinator.history.messages("s", "And of Spain?")]
+    assert contents == ["s", "What is the capital of France?", "Paris.", "And of Spain?"]
 
 
 async def test_after_barge_in_only_what_was_heard_is_kept(box: Box) -> None:
@@ -193,20 +232,111 @@ async def test_owed_clauses_are_repeated_for_a_new_voice(box: Box) -> None:
     assert len(box.commands(EndSpeech)) == 1
 
 
-async def test_model_lost_before_it_spoke_starts_again_and_after_it_apologises(box: Box) -> None:
+async def test_a_lost_worker_does_not_begin_an_answer_twice(box: Box) -> None:
+    """Who answers waits for it, or goes on with another; the coordinator only listens."""
     box.ask()
     box.end_speech()
-    lost = WorkerChanged(worker="llm", status="failed"), WorkerChanged(worker="llm", status="ready")
-    box.feed(*lost)
-    assert len(box.commands(Generate)) == 2
     box.write("The capital of France is Paris. And")
-    assert box.commands(Speak)
-    box.feed(*lost)
-    assert len(box.commands(Generate)) == 2
-    assert box.commands(Speak)[-1].text == "<speech.failed:en>"
+    box.feed(
+        WorkerChanged(worker="llm", status="failed"), WorkerChanged(worker="llm", status="ready")
+    )
+    assert len(box.questions) == 1
+    box.write(" it lies on the river Seine.")
+    box.finish()
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    ended = box.events(TurnEnded)[0]
+    assert ended.answer == "The capital of France is Paris. And it lies on the river Seine."
+
+
+async def test_when_nobody_can_answer_the_reason_is_said_and_not_kept(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.finish(reason="unanswered", detail="I cannot answer that now. There is no network.")
+    assert "no network" in " ".join(c.text for c in box.commands(Speak))
     box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
     assert box.events(TurnEnded)[0].outcome == "failed"
-    assert len(box.coordinator.history.messages("s")) == 1
+    assert box.events(Error)[0].text.startswith("I cannot")
+    assert not box.events(Content)
+    assert len(box.coordinator.history) == 0
+
+
+async def test_commands_are_no_conversation(box: Box) -> None:
+    box.ask(text="What time is it?")
+    box.end_speech()
+    box.feed(AgentSwitch(turn_id=1, role="system", provider="luna", model=""))
+    box.write("It is 5:30 PM.")
+    box.finish()
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(TurnEnded)[0].provider == "luna"
+    assert box.coordinator.last_answer == "It is 5:30 PM."
+    assert len(box.coordinator.history) == 0
+
+
+async def test_code_is_shown_and_not_spoken(box: Box) -> None:
+    box.ask(text="Write a function that adds two numbers.")
+    box.end_speech()
+    box.write("Here is one. ```python\ndef add(a, b):\n    return a + b\n``` It adds them.")
+    box.finish()
+    assert [c.text for c in box.commands(Speak)] == ["Here is one.", "<speech.code_on_page:en>"]
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert "def add(a, b):\n    return a + b" in box.events(TurnEnded)[0].answer
+
+
+async def test_numbers_are_spoken_as_words_and_kept_as_they_are(box: Box) -> None:
+    box.ask()
+    box.end_speech()
+    box.write("Dr. Silva asks for $12.50.")
+    box.finish()
+    said = " ".join(c.text for c in box.commands(Speak))
+    assert "Doctor Silva" in said
+    assert "$" not in said
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(TurnEnded)[0].answer == "Dr. Silva asks for $12.50."
+
+
+async def test_a_long_load_is_announced_once(box: Box) -> None:
+    box.ask()
+    loading = ModelLoading(role="code", model="large", expected_s=6.0, turn_id=1)
+    box.feed(loading)
+    assert not box.commands(Speak)  # the question is a guess yet
+    box.end_speech()
+    box.feed(loading)
+    assert [c.text for c in box.commands(Speak)] == ["<speech.one_moment:en>"]
+
+
+async def test_volume_is_set_and_set_again_for_a_new_worker(box: Box) -> None:
+    box.sent.clear()
+    box.feed(VolumeRequested(percent=30), WorkerChanged(worker="audio", status="ready"))
+    assert [c.percent for c in box.commands(SetVolume)] == [30, 30]
+
+
+async def test_the_last_answer_is_said_again(box: Box) -> None:
+    box.feed(RepeatRequested())
+    assert [c.text for c in box.commands(Speak)] == ["<tool.nothing_to_repeat:en>"]
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    box.ask(turn=2)
+    box.end_speech(turn=2)
+    box.write("Paris it is.", turn=2)
+    box.finish(turn=2)
+    box.feed(PlaybackStarted(turn_id=2), PlaybackFinished(turn_id=2, cut=False))
+    box.feed(RepeatRequested())
+    assert [c.text for c in box.commands(Speak)][1:] == ["Paris it is.", "Paris it is."]
+
+
+async def test_another_language_is_spoken_at_once(box: Box) -> None:
+    box.ask(text="Speak Portuguese.")
+    box.end_speech()
+    box.feed(LanguageRequested(language="pt", turn_id=1))
+    box.write("Está bem, agora falo português.")
+    box.finish()
+    assert {c.language for c in box.commands(Speak)} == {"pt"}
+
+
+async def test_a_picture_reaches_who_answers_and_no_subscriber(box: Box) -> None:
+    url = "data:image/jpeg;base64,AAAA"
+    box.coordinator.request(TextAsked(text="What is this?", image=url, code_only=False))
+    assert box.questions[0].image == url
+    assert box.events(TextAsked)[0].image == ""
 
 
 async def test_failed_generation_is_said(box: Box) -> None:
@@ -268,7 +398,7 @@ async def test_an_answer_that_asks_opens_the_microphone() -> None:
 async def test_written_questions_wait_their_turn(box: Box) -> None:
     box.ask()
     box.coordinator.request(TextAsked(text="One?", request="a"))
-    assert len(box.commands(Generate)) == 1
+    assert len(box.questions) == 1
     for _ in range(MAX_WAITING - 1):
         box.coordinator.request(SayRequested(text="Hello."))
     with pytest.raises(ServiceError, match="busy"):
@@ -277,7 +407,7 @@ async def test_written_questions_wait_their_turn(box: Box) -> None:
     box.write("Paris.")
     box.finish()
     box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
-    assert box.commands(Generate)[-1].messages[-1]["content"] == "One?"
+    assert box.questions[-1].text == "One?"
 
 
 async def test_timings(box: Box) -> None:
@@ -297,3 +427,15 @@ async def test_timings(box: Box) -> None:
     timings = box.events(TurnEnded)[0].timings
     assert timings["endpoint_ms"] == pytest.approx(15.0, abs=0.2)
     assert timings["first_audio_ms"] > timings["first_token_ms"] > 0
+
+
+async def test_the_source_is_said_and_not_kept(box: Box) -> None:
+    """A model that reads sources in the conversation begins to invent some."""
+    source = "Source: manual.pdf, page 3."
+    box.feed(TextAsked(turn_id=1, text="How do I reset it?"))
+    box.write("Press the red key.")
+    box.write(f" {source}")
+    box.feed(GenerationFinished(turn_id=1, attempt=1, reason="stop", source=source))
+    assert box.events(Complete)[0].text == f"Press the red key. {source}"
+    assert box.coordinator.last_answer == f"Press the red key. {source}"
+    assert box.coordinator.history.messages("")[-1]["content"] == "Press the red key."

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.assistant.history import CUT_OFF, History, heard_text
+from appliance.assistant.history import CUT_OFF, Exchange, History, heard_text
 
 
 def test_messages_are_in_openai_form_and_order() -> None:
@@ -21,6 +21,24 @@ def test_messages_are_in_openai_form_and_order() -> None:
         {"role": "user", "content": "Two?"},
     )
     assert len(history.messages("Be brief.")) == 3, "a question is not kept by asking it"
+
+
+def test_a_conversation_that_rested_is_over() -> None:
+    now = [0.0]
+    history = History(clock=lambda: now[0])
+    assert not history.end_rested(60.0), "nothing was said"
+    history.add("One?", "Yes.")
+    now[0] = 59.0
+    assert not history.end_rested(60.0)
+    history.add("Two?", "No.")
+    now[0] = 118.0
+    assert not history.end_rested(60.0)
+    now[0] = 119.0
+    assert history.end_rested(60.0)
+    assert len(history) == 0
+    history.restore([Exchange("Three?", "3")], rested_s=59.0)
+    now[0] = 120.0
+    assert history.end_rested(60.0)
 
 
 def test_after_an_interruption_only_what_was_heard_is_kept_and_the_model_is_told() -> None:

@@ -22,6 +22,7 @@ from appliance.errors import ProviderError, StorageError
 from appliance.events import Event, ProviderChosen, ProviderUsed
 from appliance.providers.base import ChatRequest, Delta, Usage
 from appliance.providers.circuit_breaker import CircuitBreaker
+from appliance.providers.estimate import tools_at_most
 from appliance.providers.offline import Network
 from appliance.providers.policy import Candidate, Policy
 
@@ -208,6 +209,35 @@ async def test_a_provider_named_for_the_role_is_asked_first() -> None:
         local=bench.policy.local, others=bench.policy.others, preferred={"chat": "openai"}
     )
     assert chosen(await bench.ask()) == [("openai", "first")]
+
+
+async def test_descriptions_of_tools_are_reserved_as_well() -> None:
+    tools = ({"type": "function", "function": {"name": "volume"}},)
+    bench = Bench(Scripted("groq"), Scripted("local"))
+    await bench.ask(tools=tools)
+    assert bench.book.entries[0] == ("reserve", "groq", "chat", 4 + tools_at_most(tools), 50)
+
+
+async def test_of_a_long_conversation_only_the_end_leaves_the_box() -> None:
+    talk = [
+        {"role": role, "content": f"{number}" + "x" * 400}
+        for number in range(20)
+        for role in ("user", "assistant")
+    ]
+    system, question = {"role": "system", "content": "Be kind."}, {"role": "user", "content": "Go?"}
+    house, groq = Scripted("house", (error("server"),)), Scripted("groq", ("Well,", error("cut")))
+    local = Scripted("local")
+    bench = Bench(groq, house, local)
+    bench.router.history_tokens = 700
+    await bench.ask(messages=(system, *talk, question))
+    for provider in (house, groq):
+        kept = provider.requests[0].messages
+        assert (kept[0], kept[-1]) == (system, question)
+        assert kept[1]["role"] == "user"
+        assert list(kept[1:-1]) == talk[-len(kept[1:-1]) :]
+        assert 2 <= len(kept[1:-1]) <= 4
+    assert local.requests[0].messages == (system, *talk, question)
+    assert local.requests[0].continues == "Well,"
 
 
 async def test_answer_in_pieces_with_what_it_took() -> None:

@@ -20,7 +20,7 @@ from appliance.assistant.no_answer import NoAnswerError, sentence
 from appliance.assistant.provider_check import check
 from appliance.assistant.router import Router
 from appliance.clock import monotonic
-from appliance.events import Event
+from appliance.events import Event, ProviderUsed
 from appliance.providers.assembly import Providers, assemble
 from appliance.providers.base import ChatRequest
 from appliance.providers.offline import Network
@@ -181,6 +181,28 @@ async def test_a_slow_server_is_overtaken_and_its_connection_closed(tmp_path: Pa
     assert server.running == 0
 
 
+async def test_a_slow_server_that_is_faster_than_the_next_has_the_turn(tmp_path: Path) -> None:
+    """After its deadline it is not given up: the two race."""
+    late = play.slow(0.6, pieces=("Here", " I", " am."))
+    async with FakeProvider([late]) as one, FakeProvider([play.slow(60.0)]) as two:
+        async with house(tmp_path, one, two, first_token_timeout_s=0.4) as box:
+            answers = await box.ask()
+            assert two.requests
+            assert chosen(answers) == [("one", "first")]
+            assert text_of(answers) == "Here I am."
+            assert await box.used("two") >= 40
+
+
+async def test_cached_tokens_are_cheaper(tmp_path: Path) -> None:
+    prices = {"price_input": 10.0, "price_output": 1.0, "price_cached": 1.0}
+    async with FakeProvider([play.answer("Yes.", prompt_tokens=12, cached_tokens=8)]) as server:
+        async with house(tmp_path, server, **prices) as box:
+            await box.ask()
+            day = (await box.parts.ledger.budget()).day
+            assert day.total("one").cost_micros == 4 * 10 + 8 * 1 + 1
+            assert [e.cost for e in box.events if isinstance(e, ProviderUsed)] == [49e-6]
+
+
 async def test_the_budget_runs_out_and_the_sentence_says_until_when(tmp_path: Path) -> None:
     async with FakeProvider([play.answer("Yes.")]) as server:
         async with house(tmp_path, server, daily_limit_tokens=130) as box:
@@ -195,6 +217,27 @@ async def test_the_budget_runs_out_and_the_sentence_says_until_when(tmp_path: Pa
     spoken = sentence(caught.value, "en")
     assert spoken.startswith("I cannot answer that now. Today's limit for One is used up")
     assert "00:00" in spoken
+
+
+@pytest.mark.parametrize(
+    ("limit", "measure"),
+    [
+        ({"daily_limit_requests": 3}, "requests"),
+        # A request of about 60 tokens of prompt and 40 of answer at most.
+        ({"daily_limit_usd": 0.002, "price_input": 5.0, "price_output": 10.0}, "cost"),
+    ],
+)
+async def test_requests_and_dollars_are_limited_too(
+    tmp_path: Path, limit: dict[str, Any], measure: Any
+) -> None:
+    async with FakeProvider([play.answer("Yes.")]) as server:
+        async with house(tmp_path, server, **limit) as box:
+            found = [chosen(await box.ask())[0][0] for _ in range(40)]
+            budget = await box.parts.ledger.budget()
+            allowed = budget.day.limits["one"].of(measure)
+            assert "local" in found
+            assert found.index("local") == len(server.requests) >= 2
+            assert budget.day.total("one").of(measure) <= allowed
 
 
 async def test_twenty_at_once_never_exceed_the_limit(tmp_path: Path) -> None:

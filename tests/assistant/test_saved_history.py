@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from appliance.assistant.conversations import FILE, Conversations
-from appliance.assistant.history import History
+from appliance.assistant.history import Exchange, History
 from appliance.assistant.saved_history import SavedHistory
 from appliance.errors import StorageError
 
@@ -53,6 +54,22 @@ async def test_a_new_conversation_stays_new_after_a_restart(tmp_path: Path) -> N
     await second.refresh()
     assert len(second.history) == 0
     second.saved.close()
+
+
+async def test_a_rest_counts_over_a_restart(tmp_path: Path) -> None:
+    past = Conversations(tmp_path, now=lambda: time.time() - 100.0)
+    past.append(0, Exchange("One?", "1"))
+    past.close()
+    service = Service(tmp_path)
+    await service.refresh()
+    assert not service.history.end_rested(200.0)
+    assert service.history.end_rested(90.0)
+    assert not await service.refresh()
+    service.history.add("Two?", "2")
+    service.saved.close()
+    kept = Conversations(tmp_path)
+    assert [found.title for found in kept.newest()] == ["Two?", "One?"]
+    kept.close()
 
 
 async def test_new_and_purge_in_another_process_take_effect(tmp_path: Path) -> None:

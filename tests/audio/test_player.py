@@ -242,10 +242,13 @@ def test_an_empty_reply_also_ends(speaker: Speaker) -> None:
 
 
 def test_volume(speaker: Speaker) -> None:
-    speaker.reply(1, [np.full(BLOCK * 2, 10_000, np.int16)], end=False)
+    speaker.reply(1, [np.full(BLOCK * 4, 10_000, np.int16)], end=False)
     speaker.player.volume = 50
+    # Reached smoothly, within one block: a jump would click.
+    assert np.abs(np.diff(speaker.render(BLOCK).astype(int))).max() < 50
     assert np.all(speaker.render(BLOCK) == 2_500)
     speaker.player.volume = 0
+    speaker.render(BLOCK)
     assert not speaker.render(BLOCK).any()
     assert gain(100) == 1.0
 

@@ -14,7 +14,7 @@ from appliance.audio import process
 from appliance.audio.device import Configure, Deliver, Format, Render
 from appliance.audio.process import AudioWorker
 from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
-from appliance.commands import PlayEarcon, PreparePlayback
+from appliance.commands import PlayEarcon, PreparePlayback, SetMuted
 from appliance.errors import AudioError
 from appliance.events import (
     CaptureDropped,
@@ -92,8 +92,9 @@ def start() -> Iterator[Start]:
     capture, playback = CaptureRing(2.0), PlaybackRing(1.0)
     workers: list[AudioWorker] = []
 
-    def build(card: Card, **settings: float) -> tuple[AudioWorker, Sent]:
+    def build(card: Card, *, shut: bool = False, **settings: float) -> tuple[AudioWorker, Sent]:
         sent = Sent()
+        capture.shut = shut
         chosen = AudioSettings(**{"deaf_after_s": 0.0, "zeros_after_s": 0.0} | settings)  # type: ignore[arg-type]
         workers.append(AudioWorker(sent, capture, playback, chosen, lambda: card))  # type: ignore[arg-type]
         return workers[-1], sent
@@ -184,3 +185,63 @@ def test_earcons_are_not_kept_for_a_speaker_that_is_missing(start: Start) -> Non
     out = np.ones((9_600, 2), np.int16)
     card.render(out)
     assert not out.any()
+
+
+# --- muted ---------------------------------------------------------------------------------------
+
+
+def sound(card: Card, seconds: float, loud: int = 1000) -> None:
+    """Deliver 20 ms blocks as fast as a card that has caught up."""
+    for _ in range(int(seconds * 50)):
+        card.deliver(np.full(320, loud, np.int16).tobytes())
+
+
+def pumped(worker: AudioWorker) -> None:
+    """Wait until the pump has taken everything that was delivered."""
+    deadline = time.monotonic() + LIMIT_S
+    while worker.stats()["capture_staged"] and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.05)
+
+
+def test_while_muted_the_ring_stays_empty(start: Start) -> None:
+    card = Card()
+    worker, sent = start(card)
+    sent.until(microphone("open"))
+    worker.handle(SetMuted(muted=True))
+    sound(card, 1.0)  # a card that does not stop at once
+    sent.until(microphone("muted"))
+    sound(card, 1.0)
+    pumped(worker)
+    assert worker._capture.blocks_written == 0
+    assert card.calls[-1] == "close_microphone"
+    sent.events.clear()
+    worker.handle(SetMuted(muted=False))
+    sent.until(microphone("open"))
+    sound(card, 0.2)
+    pumped(worker)
+    assert worker._capture.blocks_written == 10
+
+
+def test_a_switch_that_is_on_at_the_start_lets_no_frame_through(start: Start) -> None:
+    """The ring is shut before the worker exists, so not even its first frame is captured."""
+    card = Card()
+    worker, sent = start(card, shut=True)
+    sent.until(microphone("muted"))
+    assert "open_microphone" not in card.calls
+    worker.handle(SetMuted(muted=False))  # software has no say
+    sound(card, 1.0)
+    time.sleep(0.5)
+    pumped(worker)
+    assert "open_microphone" not in card.calls
+    assert worker._capture.blocks_written == 0
+    worker._capture.shut = False
+    sent.until(microphone("open"))
+    sound(card, 0.2)
+    pumped(worker)
+    assert worker._capture.blocks_written == 10
+    worker._capture.shut = True
+    sound(card, 0.2)
+    sent.until(microphone("muted"))
+    pumped(worker)
+    assert worker._capture.blocks_written == 10

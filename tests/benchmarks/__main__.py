@@ -29,7 +29,7 @@ class Target:
         return value >= self.limit if self.at_least else value <= self.limit
 
 
-NAMES = ("ring", "stt", "llm", "tts", "turn", "service")
+NAMES = ("ring", "stt", "llm", "tts", "turn", "service", "storage", "router", "search", "panel")
 TARGETS = (
     Target("turn", "median_ratio", "end of speech to first sound, against naive, median", 0.33),
     Target("turn", "p95_ratio", "the same, p95", 0.4),
@@ -44,10 +44,23 @@ TARGETS = (
     Target("ring", "p99_ratio_idle", "ring wake-up p99, against mp.Queue, idle", 0.25),
     Target("ring", "p99_ratio_busy", "the same with both cores busy", 0.25),
     Target("ring", "lost_or_corrupt", "lost or corrupt blocks", 0),
+    Target("router", "ours_overhead_ms", "router, everything but model and disk (ms)", 2.0),
+    Target("router", "overhead_ratio", "the same, against LiteLLM's router", 0.2),
+    Target("router", "ours_failover_max_ms", "error to the next provider, longest (ms)", 50.0),
     Target("service", "listening_s", "service start to listening (s)", 1.0),
     Target(
         "service", "idle_cpu_percent", "audio and listen processes when idle (% of a core)", 2.0
     ),
+    Target("storage", "bytes_ratio", "bytes for one more of 1,000 reminders, against TinyDB", 0.2),
+    Target("storage", "add_own_ms", "adding it, without the one fdatasync (ms)", 5),
+    Target("storage", "open_ms", "opening 10,000 documents (ms)", 300),
+    Target("storage", "power_cuts", "power cuts tried", 10_000, at_least=True),
+    Target("storage", "lost_after_power_cut", "of these, not as acknowledged", 0),
+    Target("search", "history_search_max_ms", "search in 100,000 messages, longest (ms)", 50),
+    Target("search", "knowledge_search_max_ms", "search in 10,000 passages, longest (ms)", 50),
+    Target("search", "cache_hit_max_ms", "answer from the cache, longest (ms)", 20),
+    Target("panel", "event_to_led_max_ms", "event to LED, longest (ms)", 50),
+    Target("panel", "cpu_percent_max", "the dearest LED pattern (% of a core)", 1.0),
 )
 
 

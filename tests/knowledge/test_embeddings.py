@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance import paths
+from appliance import engines
 from appliance.errors import ModelError
+from appliance.knowledge.coverage import REST_S, KnowledgeBase
 from appliance.knowledge.documents import read
 from appliance.knowledge.embeddings import LlamaEmbedder
 from appliance.knowledge.search import Search, embed_missing
 from appliance.knowledge.store import KnowledgeStore
-from appliance.models.catalogue import load_catalogue, verify
+from appliance.settings import GeneralSettings, KnowledgeSettings, Settings
 from tests.knowledge.conftest import DATA
 
 SMALL = "smollm2-135m-instruct-q4_1"
@@ -24,8 +25,9 @@ SMALL = "smollm2-135m-instruct-q4_1"
 
 @pytest.fixture
 def embedder() -> Iterator[LlamaEmbedder]:
-    (path,) = verify(load_catalogue().get(SMALL), paths.models_dir()).values()
-    made = LlamaEmbedder(path, SMALL)
+    settings = Settings(knowledge=KnowledgeSettings(embedding_model=SMALL))
+    made = engines.embedder(settings)
+    assert made is not None
     yield made
     made.close()
 
@@ -57,6 +59,27 @@ def test_search_with_real_vectors(embedder: LlamaEmbedder, tmp_path: Path) -> No
 
 
 def test_a_missing_model(tmp_path: Path) -> None:
-    embedder = LlamaEmbedder(tmp_path / "no.gguf", "none")
+    embedder = LlamaEmbedder(lambda: tmp_path / "no.gguf", "none")
     with pytest.raises(ModelError, match="cannot be used"):
         embedder.embed(["text"])
+
+
+def test_where_the_model_fails_words_must_do_and_the_owner_is_told(tmp_path: Path) -> None:
+    now, errors = [0.0], []
+    store = KnowledgeStore(tmp_path / "data")
+    store.add(read(DATA / "knowledge" / "router.html"))
+    numbers = [number for number, _ in store.without_vector(SMALL, 100)]
+    store.keep_vectors(SMALL, numbers, np.ones((len(numbers), 1), np.float32))
+    settings = Settings(
+        general=GeneralSettings(models_dir=str(tmp_path)),
+        knowledge=KnowledgeSettings(embedding_model=SMALL),
+    )
+    base = KnowledgeBase(
+        store, engines.embedder(settings), on_error=errors.append, clock=lambda: now[0]
+    )
+    base.prepare()
+    assert base.grounding("How do I reset the router?", "en")
+    assert [str(error).startswith(f"model {SMALL} is not installed") for error in errors] == [True]
+    now[0] = REST_S
+    base.grounding("How do I reset the router?", "en")
+    assert len(errors) == 2

@@ -10,9 +10,9 @@ import pytest
 
 from appliance import config
 from appliance.errors import ConfigError
-from appliance.providers.base import Usage
 from appliance.providers.keys import Secret, find_key
 from appliance.providers.known import DEFAULT_DAILY_LIMIT_TOKENS, KNOWN, resolve
+from appliance.providers.quota_day import Limits
 from appliance.settings import ProviderSettings
 
 KEY = "gsk_0123456789abcdefghij"
@@ -27,7 +27,7 @@ def test_each_known_provider_is_whole(name: str) -> None:
     for role, model in provider.models.items():
         if not provider.lan and role in ("chat", "code", "vision"):
             assert model in provider.details, f"{name}: {model}"
-    limit = provider.daily_limit_tokens
+    limit = provider.limits.tokens
     assert limit == (None if provider.lan else DEFAULT_DAILY_LIMIT_TOKENS)
 
 
@@ -43,6 +43,8 @@ def test_the_owner_overrides_what_is_known() -> None:
             first_token_timeout_s=1.5,
             supports=("stream",),
             daily_limit_tokens=10_000,
+            daily_limit_requests=50,
+            daily_limit_usd=0.5,
             redact=True,
         ),
     )
@@ -52,15 +54,16 @@ def test_the_owner_overrides_what_is_known() -> None:
     assert provider.about("new/model").context_tokens == 1000
     assert provider.timeouts.first_token_s == 1.5
     assert provider.timeouts.connect_s == KNOWN["groq"].timeouts.connect_s
-    assert (provider.daily_limit_tokens, provider.redact) == (10_000, True)
-    used = Usage(prompt_tokens=1_000_000, completion_tokens=500_000, cached_tokens=400_000)
-    assert provider.cost("new/model", used) == pytest.approx(0.6 + 0.2 + 1.0)
+    assert provider.limits == Limits(tokens=10_000, requests=50, cost=0.5)
+    assert provider.redact
+    cost = provider.price("new/model").micros(1_000_000, 500_000, 400_000)
+    assert cost == 600_000 + 200_000 + 1_000_000
 
 
 def test_cached_tokens_without_a_price_of_their_own_cost_as_others() -> None:
-    used = Usage(prompt_tokens=1_000_000, completion_tokens=0, cached_tokens=1_000_000)
     provider = resolve("openrouter", ProviderSettings())
-    assert provider.cost(provider.model("chat"), used) == pytest.approx(0.28)
+    price = provider.price(provider.model("chat"))
+    assert price.micros(1_000_000, 0, 1_000_000) == 280_000
 
 
 def test_a_server_in_the_house() -> None:
@@ -68,8 +71,8 @@ def test_a_server_in_the_house() -> None:
     provider = resolve("attic-box", settings)
     assert provider.base_url == "http://10.0.0.7:8080/v1"
     assert provider.key_name == "ATTIC_BOX_API_KEY"
-    assert provider.daily_limit_tokens is None
-    assert provider.cost("x", Usage(prompt_tokens=10**6, completion_tokens=10**6)) == 0
+    assert not provider.limits
+    assert provider.price("x").micros(10**6, 10**6) == 0
 
 
 @pytest.mark.parametrize(

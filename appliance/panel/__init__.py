@@ -1,0 +1,1 @@
+"""The front panel: buttons, LEDs, mute switch and volume."""
