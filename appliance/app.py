@@ -17,13 +17,18 @@ from appliance.clock import monotonic
 from appliance.engines import Engines
 from appliance.errors import ServiceError, error_of
 from appliance.events import (
+    ButtonPressed,
     Classified,
     Event,
     GenerationFinished,
+    JobRequested,
     Logged,
     ProviderTestRequested,
+    RemindersRequested,
     SayRequested,
     Snapshot,
+    StateChanged,
+    StopRequested,
     TextAsked,
     TokensGenerated,
     WorkerChanged,
@@ -36,6 +41,7 @@ from appliance.supervisor import Supervisor, WorkerSpec
 if TYPE_CHECKING:
     from appliance.assistant.tools import Facts
     from appliance.brain import Brain
+    from appliance.diary import Diary
     from appliance.panel.front import Front
 
 CAPTURE_SECONDS = 60.0
@@ -74,6 +80,7 @@ class App:
     started: float = field(default_factory=monotonic)
     brain: Brain | None = field(default=None, init=False)
     front: Front | None = field(default=None, init=False)
+    diary: Diary | None = field(default=None, init=False)
     _early: list[Event] | None = field(default_factory=list, init=False)
     """What workers said before there was a coordinator."""
     _last_error: dict[str, str] = field(default_factory=dict, init=False)
@@ -136,6 +143,8 @@ class App:
                 await asyncio.wait_for(self.ready(*first), HEAR_FIRST_S)
         if "llm" in wanted:
             await self._think()
+        if self.diary is not None:
+            await self.diary.start()
         for name in wanted:
             if name not in HEARING:
                 self.supervisor.start(self._thinking(name))
@@ -183,6 +192,8 @@ class App:
         """Build what answers, and connect it; much is imported for it."""
         from appliance.brain import Body, Brain
 
+        if self.plan.service:
+            self._remember()
         brain = self.brain = Brain(
             self.settings,
             self.engines.model_names,
@@ -193,10 +204,31 @@ class App:
                 publish=self.bus.publish,
                 facts=self._facts,
                 history=self.coordinator.history,
+                reminders=self.diary,
             ),
         )
         self._stack.push_async_callback(brain.close)
         self.coordinator.connect(await brain.start())
+
+    def _remember(self) -> None:
+        """Build what keeps reminders; it begins to speak when it is started."""
+        from appliance.assistant.announcer import Announcer
+        from appliance.diary import Diary
+        from appliance.reminders.keeper import Voice
+
+        announcer = Announcer(self.request, lambda chime: self.supervisor.send("audio", chime))
+        self.bus.listen(announcer.handle)
+        announcer.handle(StateChanged(state=self.bus.snapshot.state))
+        voice = Voice(announcer.may_speak, announcer.speak)
+        self.diary = Diary(self.settings, voice, self.bus.publish, self._health_sentences)
+        self._stack.push_async_callback(self.diary.stop)
+
+    def _health_sentences(self) -> list[str]:
+        """Return what the report of the day says of the box itself."""
+        from appliance.assistant.tools import tell_status
+
+        facts = self._facts(datetime.now().astimezone())
+        return [tell_status(facts, self.settings.general.language)]
 
     def _facts(self, now: datetime) -> Facts:
         """Return what the built-in commands answer from."""
@@ -303,8 +335,16 @@ class App:
             raise ServiceError("Luna is still starting; try again in a moment")
         if self.front is not None:
             event = self.front.admit(event)
+        if isinstance(event, ButtonPressed | StopRequested) and self.diary and self.diary.rings():
+            # The button answers what rings; who wants to ask something presses again.
+            self.diary.acknowledge()
+            event = StopRequested()
         if isinstance(event, TextAsked | SayRequested):
             self.coordinator.request(event)
+        elif isinstance(event, RemindersRequested | JobRequested):
+            if self.diary is None:
+                raise ServiceError("Luna is still starting; try again in a moment")
+            self.diary.request(event)
         elif isinstance(event, ProviderTestRequested):
             if self.brain is None:
                 raise ServiceError("Luna is still starting; try again in a moment")

@@ -16,15 +16,17 @@ from typing import Any
 from appliance import camera, engines, paths
 from appliance.assistant import provider_check
 from appliance.assistant.answer_cache import AnswerCache
-from appliance.assistant.answering import Answering, RoleLimits
+from appliance.assistant.answering import Answering, Reminders, RoleLimits
 from appliance.assistant.builtin import BuiltIn
 from appliance.assistant.conversations import Conversations
+from appliance.assistant.hearing import Hearing
 from appliance.assistant.history import History
 from appliance.assistant.local_models import LocalModels
 from appliance.assistant.prompts import Prompts
 from appliance.assistant.recall import Recall
 from appliance.assistant.router import Router
 from appliance.assistant.saved_history import SavedHistory
+from appliance.assistant.speaking import Speaking
 from appliance.assistant.summarising import Summariser
 from appliance.assistant.tools import Facts
 from appliance.commands import Command
@@ -34,6 +36,8 @@ from appliance.knowledge.coverage import KnowledgeBase
 from appliance.knowledge.store import KnowledgeStore
 from appliance.providers import assembly
 from appliance.providers.base import Role
+from appliance.providers.outbound_log import Outbound
+from appliance.providers.speech import BYTES_PER_SAMPLE
 from appliance.settings import Settings
 
 MINUTE_S = 60.0
@@ -60,6 +64,8 @@ class Body:
     facts: Callable[[datetime], Facts]
     """Returns what the built-in commands answer from, at a time."""
     history: History
+    reminders: Reminders | None = None
+    """What answers reminders; without a service there is none."""
 
 
 class Brain:
@@ -120,7 +126,10 @@ class Brain:
             summariser=Summariser(
                 body.history, self.local, prompts, settings.assistant.history_tokens
             ),
+            reminders=body.reminders,
             refresh=partial(self._refresh, saved),
+            hearing=self._hearing(),
+            speaking=self._speaking(),
         )
         self._stack.push_async_callback(answering.close)
         if any(candidate.place == "cloud" for candidate in self.router.policy.others):
@@ -178,6 +187,57 @@ class Brain:
             await saved.refresh(history)
         if minutes:
             history.end_rested(minutes * MINUTE_S)
+
+    def _hearing(self) -> Hearing | None:
+        """Return what chooses who transcribes; None where that is always the box."""
+        able = assembly.usable(self._settings, "stt")
+        if not able:
+            return None
+        parts = self.providers
+
+        def note(provider: str, model: str, turn_id: int, samples: int) -> None:
+            if parts.outbound is not None:
+                address = able[provider][0].base_url
+                size = samples * BYTES_PER_SAMPLE
+                parts.outbound.record(Outbound.of_sound(provider, address, model, turn_id, size))
+
+        hearing = Hearing(
+            {name: provider.model("stt") for name, (provider, _) in able.items()},
+            ledger=parts.ledger,
+            breaker=parts.breaker,
+            network=parts.network,
+            policy=parts.policy,
+            emit=self._body.handle,
+            note=note,
+            publish=self._body.publish,
+        )
+        self._stack.push_async_callback(hearing.close)
+        return hearing
+
+    def _speaking(self) -> Speaking | None:
+        """Return what chooses whose voice speaks; None where that is always the box's own."""
+        able = assembly.usable(self._settings, "tts")
+        if not able:
+            return None
+        parts = self.providers
+
+        def note(provider: str, model: str, turn_id: int, text: str) -> None:
+            if parts.outbound is not None:
+                address = able[provider][0].base_url
+                parts.outbound.record(Outbound.of_speech(provider, address, model, turn_id, text))
+
+        speaking = Speaking(
+            {name: provider.voices for name, (provider, _) in able.items()},
+            {name: provider.model("tts") for name, (provider, _) in able.items()},
+            ledger=parts.ledger,
+            breaker=parts.breaker,
+            network=parts.network,
+            policy=parts.policy,
+            note=note,
+            publish=self._body.publish,
+        )
+        self._stack.push_async_callback(speaking.close)
+        return speaking
 
     def _recall(self) -> Recall:
         cache, knowledge = self._settings.cache, self._settings.knowledge

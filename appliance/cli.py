@@ -118,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_storage(add)
     _add_answers(add)
+    _add_reminders(add)
     _add_board(add)
     _add_panel(add)
     return parser
@@ -207,6 +208,31 @@ def _add_board(add: Callable[..., _Parser]) -> None:
     board.add_argument("--root", default="/", metavar="DIR", help="work on the tree in DIR")
     board.add_argument("--dry-run", action="store_true", help="show the changes only")
     board.add_argument("--yes", action="store_true", help="do not ask before writing")
+
+
+def _add_reminders(add: Callable[..., _Parser]) -> None:
+    """Add the commands around reminders and scheduled jobs."""
+    reminders = add(
+        "reminders",
+        "reminders, timers and alarms",
+        'luna reminders add "remind me to call Ana tomorrow at nine"',
+    )
+    reminders.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=("list", "add", "show", "change", "snooze", "done", "cancel", "cancel-all"),
+        help="`list` is the default; the others want NUMBERs, `change` and `snooze` then a time",
+    )
+    reminders.add_argument("words", nargs="*", metavar="WORD", help="what, or which and when")
+    reminders.add_argument("--language", choices=("en", "pt"), help="the language of the words")
+    reminders.add_argument("--all", action="store_true", help="list what is over as well")
+    reminders.add_argument("--always", action="store_true", help="add: say it in quiet hours too")
+    reminders.add_argument("--yes", action="store_true", help="really cancel all")
+
+    jobs = add("jobs", "what happens by itself", "luna jobs run daily-report")
+    jobs.add_argument("action", nargs="?", default="list", choices=("list", "run"))
+    jobs.add_argument("name", nargs="?", default="", metavar="NAME", help="a job, for `run`")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

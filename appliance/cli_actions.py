@@ -534,6 +534,18 @@ def _asyncio(coroutine: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(coroutine)
 
 
+def _reminders(arguments: argparse.Namespace) -> int:
+    from appliance.actions import reminders
+
+    return reminders.run(arguments, _settings(arguments))
+
+
+def _jobs(arguments: argparse.Namespace) -> int:
+    from appliance.actions import jobs
+
+    return jobs.run(arguments, _settings(arguments))
+
+
 _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "ask": _ask,
@@ -556,4 +568,6 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "board": _board,
     "panel": _panel,
     "volume": _volume,
+    "reminders": _reminders,
+    "jobs": _jobs,
 }

@@ -126,6 +126,8 @@ class Transcribe(Command):
     end: int
     language: str = ""
     """Force this language; empty means: find out among the configured ones."""
+    provider: str = ""
+    """Have this provider do it; empty: the box itself."""
 
 
 # --- llm ---------------------------------------------------------------------------------
@@ -182,6 +184,8 @@ class Speak(Command):
     """Counts from 1 within the turn."""
     text: str
     language: str
+    provider: str = ""
+    """Have this provider's voice do it; empty: the box's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,8 +71,9 @@ def real(settings: Settings) -> Engines:
         wake_word=wake_word if listen.wake_words else None,
         voice_activity=_voice_activity,
         turn_model=turn_model if listen.smart_turn else None,
-        transcriber=partial(
-            _transcriber, speech_model, models_dir, languages, settings.stt.threads
+        transcriber=_with_providers(
+            settings,
+            partial(_transcriber, speech_model, models_dir, languages, settings.stt.threads),
         ),
         language_models=partial(_language_models, roles, models_dir, prompts_dir, settings.llm),
         model_names={
@@ -80,7 +81,7 @@ def real(settings: Settings) -> Engines:
             for role, found in roles.items()
             if is_installed(found.model, models_dir)
         },
-        voices=partial(_voices, models_dir=models_dir, languages=languages),
+        voices=_with_voices(settings, partial(_voices, models_dir=models_dir, languages=languages)),
     )
 
 
@@ -115,6 +116,48 @@ def _transcriber(*arguments: Any) -> Any:
     from appliance.stt import whisper
 
     return whisper.load(*arguments)
+
+
+def _with_providers(settings: Settings, build: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what builds a transcriber that can also ask the owner's providers, if any can."""
+    return partial(_remote_transcriber, settings, build) if _wanted(settings, "stt") else build
+
+
+def _with_voices(settings: Settings, build: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what builds voices that know those of the owner's providers, if there are any."""
+    return partial(_remote_voices, settings, build) if _wanted(settings, "tts") else build
+
+
+def _wanted(settings: Settings, role: str) -> bool:
+    """Return whether anybody but the box may have to do with *role*."""
+    routing = settings.routing
+    policies = {str(name): policy for name, policy in routing.policy.items()}
+    return role in map(str, routing.provider) or policies.get(role) in ("cloud_first", "cloud")
+
+
+def _remote_voices(settings: Settings, build: Callable[..., Any], *arguments: Any) -> Any:
+    from appliance.providers.assembly import usable
+    from appliance.providers.blocking import BlockingVoice
+    from appliance.tts.remote import WithProviders
+
+    remotes = {
+        name: {language: BlockingVoice(provider, key, language) for language in provider.voices}
+        for name, (provider, key) in usable(settings, "tts").items()
+    }
+    return WithProviders(build(*arguments), remotes)
+
+
+def _remote_transcriber(settings: Settings, build: Callable[[], Any]) -> Any:
+    from appliance.providers.assembly import usable
+    from appliance.providers.blocking import BlockingTranscriber
+    from appliance.stt.remote import WithProviders
+
+    remotes = {
+        name: BlockingTranscriber(provider, key)
+        for name, (provider, key) in usable(settings, "stt").items()
+    }
+    languages = (settings.general.language, *settings.general.languages)
+    return WithProviders(build(), remotes, languages)
 
 
 def _language_models(*arguments: Any) -> Any:
@@ -159,10 +202,12 @@ def fake(settings: Settings) -> Engines:
         wake_word=fakes.FakeWakeWord,
         voice_activity=fakes.FakeVoiceActivity,
         turn_model=fakes.FakeTurnModel,
-        transcriber=fakes.FakeTranscriber,
+        transcriber=_with_providers(settings, fakes.FakeTranscriber),
         language_models=fakes.load_language_models,
         model_names=dict.fromkeys(("chat", "code", "vision"), "fake"),
-        voices=partial(fakes.load_voices, language=settings.general.language),
+        voices=_with_voices(
+            settings, partial(fakes.load_voices, language=settings.general.language)
+        ),
         panels=_mock_panels,
     )
 

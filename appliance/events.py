@@ -255,6 +255,21 @@ class Transcribed(Event):
     duration_ms: float = 0.0
     retried: bool = False
     """The short window was not trusted and the full window was used."""
+    provider: str = ""
+    """Who heard it; empty: the box itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptionFailed(Event):
+    """A provider could not say what was said; somebody else is asked."""
+
+    turn_id: int
+    attempt: int
+    provider: str
+    kind: str
+    """Of :class:`~appliance.errors.ProviderError`."""
+    detail: str
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -401,6 +416,18 @@ class ClauseSynthesised(Event):
     first_audio_at: float
     """When its first block was in the playback ring (seconds, ``CLOCK_MONOTONIC``)."""
     voice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceFailed(Event):
+    """A provider could not speak a clause; the box's own voice does it."""
+
+    turn_id: int
+    clause: int
+    provider: str
+    kind: str
+    """Of :class:`~appliance.errors.ProviderError`."""
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,8 @@ COMMANDS = (
     "quota",
     "knowledge",
     "history",
+    "reminders",
+    "jobs",
     "board",
     "panel",
     "volume",

@@ -59,6 +59,19 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def left_today(settings: Settings, language: str) -> list[str]:
+    """Return sentences of what is left today of each limit.
+
+    Raises:
+        StorageError: the ledger cannot be read.
+    """
+    from appliance.providers.assembly import owner_zone
+
+    report = _report(1, settings, owner_zone(), datetime.now(UTC))
+    comma = str.maketrans(",.", ".,") if language == "pt" else {}
+    return [line for row in report["days"] for line in _left(row, language, comma)]
+
+
 def _wants_colour() -> bool:
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain

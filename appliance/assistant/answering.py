@@ -23,7 +23,7 @@ from appliance.assistant.intent import Intent
 from appliance.assistant.local_models import LocalModels
 from appliance.assistant.no_answer import NoAnswerError
 from appliance.assistant.prompts import Prompts
-from appliance.assistant.question import Question
+from appliance.assistant.question import Hearing, Question, Speaking
 from appliance.assistant.recall import Grounding, Recall
 from appliance.assistant.router import Router
 from appliance.assistant.summarising import Summariser
@@ -31,6 +31,7 @@ from appliance.clock import monotonic
 from appliance.errors import LunaError
 from appliance.events import AgentSwitch, Event, GenerationFinished, TokensGenerated, ToolCall
 from appliance.providers.base import ChatRequest, Role
+from appliance.texts import text
 
 Tool = Callable[[Intent, str, int], Awaitable[str]]
 """Carries out a ``system`` intent in a language, for a turn; returns what is said of it."""
@@ -39,8 +40,8 @@ Tool = Callable[[Intent, str, int], Awaitable[str]]
 class Reminders(Protocol):
     """What answers spoken and written reminders."""
 
-    def expects_answer(self) -> bool:
-        """Return whether a question of its own is open, so that the next words belong to it."""
+    def concerns(self, words: str, language: str) -> bool:
+        """Return whether *words* may be its business; without any effect."""
 
     async def handle(self, words: str, language: str) -> str | None:
         """Do what *words* ask; return what is said, None where they are no business of its."""
@@ -88,6 +89,7 @@ class Answering:
         summariser: sums up old parts of the conversation between the turns.
         refresh: called before each answer, so that the conversation is the one on the disk.
         reminders: what answers reminders; None: they are conversation.
+        hearing, speaking: choose who transcribes and whose voice speaks; None: the box itself.
     """
 
     def __init__(
@@ -105,6 +107,8 @@ class Answering:
         summariser: Summariser,
         refresh: Callable[[], Awaitable[object]] | None = None,
         reminders: Reminders | None = None,
+        hearing: Hearing | None = None,
+        speaking: Speaking | None = None,
     ) -> None:
         self._router = router
         self._local = local
@@ -118,6 +122,8 @@ class Answering:
         self._summariser = summariser
         self._refresh = refresh
         self._reminders = reminders
+        self.hearing = hearing
+        self.speaking = speaking
         self._runs: dict[int, _Run] = {}
 
     def begin(self, question: Question) -> None:
@@ -204,12 +210,19 @@ class Answering:
         if self._refresh is not None:
             await self._refresh()
         reminders = self._reminders
-        if reminders and reminders.expects_answer() and await self._remind(run, reminders):
+        concerned = reminders and reminders.concerns(question.text, question.language)
+        if reminders and concerned and await self._remind(run, reminders):
             return
         intent = await self._intent(question)
         if intent.kind == "system":
             await self._use_tool(run, intent)
-        elif intent.kind != "reminder" or not (reminders and await self._remind(run, reminders)):
+        elif intent.kind == "reminder" and intent.sure:
+            # Never left to a model, which would say "done" where nothing was kept.
+            await run.confirmed.wait()
+            key = "reminder.not_understood" if reminders else "reminder.no_service"
+            self._agent(run, "reminder", "luna", "")
+            self._say(run, text(key, question.language))
+        else:
             role: Role = "chat"
             if question.code_only or intent.kind == "code":
                 role = "code"

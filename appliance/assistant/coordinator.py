@@ -16,12 +16,12 @@ from appliance.assistant import turn as turns
 from appliance.assistant.code_blocks import SHOWN_KEY
 from appliance.assistant.history import History
 from appliance.assistant.language import of_turn
-from appliance.assistant.question import Answers, Question
+from appliance.assistant.question import Answers, Hearing, Question, Speaking
 from appliance.assistant.reply import Reply
 from appliance.assistant.spoken_text import for_the_ear
 from appliance.assistant.timings import TurnTimes
 from appliance.clock import monotonic
-from appliance.commands import Cancel, Command, EndSpeech, SetVolume, Speak
+from appliance.commands import Cancel, Command, EndSpeech, SetVolume, Speak, Transcribe
 from appliance.errors import ServiceError
 from appliance.events import (
     AgentSwitch,
@@ -120,6 +120,8 @@ class Coordinator:
         """What Luna said last."""
         self._last_language = language
         self._answers: Answers | None = None
+        self._hearing: Hearing | None = None
+        self._speaking: Speaking | None = None
         self._shown = self.appliance.state
         self._running: dict[int, _Running] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -130,6 +132,7 @@ class Coordinator:
     def connect(self, answers: Answers) -> None:
         """Let *answers* answer from now on; before that nobody does."""
         self._answers = answers
+        self._hearing, self._speaking = answers.hearing, answers.speaking
 
     def handle(self, event: Event) -> None:
         """Take an event from a worker, a timer, a person, or whoever answers. Never waits."""
@@ -174,7 +177,11 @@ class Coordinator:
             case turns.Send("llm", Cancel(turn_id=turn_id, attempt=attempt)):
                 if self._answers is not None:
                     self._answers.cancel(turn_id, attempt)
+            case turns.Send("stt", command):
+                self._transcribe(command)
             case turns.Send(worker, command):
+                if worker == "tts" and self._speaking and isinstance(command, Cancel):
+                    self._speaking.cancel(command.turn_id)
                 self._workers.send(worker, command)
             case turns.BeginTurn(turn):
                 self._running[turn.id] = _Running(turn, TurnTimes(ring_overruns=-self._overruns()))
@@ -199,6 +206,27 @@ class Coordinator:
                 self._set_timer(name, turn_id, seconds)
             case turns.EndTurn(turn_id, outcome):
                 self._end_turn(turn_id, outcome)
+
+    def _transcribe(self, command: Command) -> None:
+        """Give a command to the ``stt`` worker, by way of whoever chooses among providers."""
+        hearing, turn = self._hearing, self.appliance.turn
+        if hearing is not None and isinstance(command, Cancel):
+            hearing.cancel(command.turn_id)
+        # What may be a cough is for the box: the reply waits for its judgement.
+        ours = turn is not None and turn.id == getattr(command, "turn_id", 0)
+        if hearing is not None and isinstance(command, Transcribe) and turn and ours:
+            hearing.transcribe(
+                command, lambda order: self._workers.send("stt", order), certain=turn.ended
+            )
+        else:
+            self._workers.send("stt", command)
+
+    def _order_speech(self, command: Speak | EndSpeech) -> None:
+        """Give a clause to the ``tts`` worker, by way of whoever chooses among voices."""
+        if self._speaking is not None:
+            self._speaking.order(command, lambda order: self._workers.send("tts", order))
+        else:
+            self._workers.send("tts", command)
 
     def _set_timer(self, name: str, turn_id: int, seconds: float) -> None:
         if old := self._timers.pop(name, None):
@@ -328,9 +356,8 @@ class Coordinator:
 
     def _send_clause(self, reply: Reply, number: int) -> None:
         said = for_the_ear(reply.clauses[number - 1].text, reply.language)
-        self._workers.send(
-            "tts",
-            Speak(turn_id=reply.turn_id, clause=number, text=said, language=reply.language),
+        self._order_speech(
+            Speak(turn_id=reply.turn_id, clause=number, text=said, language=reply.language)
         )
 
     def _end_speech(self, reply: Reply) -> None:
@@ -339,7 +366,7 @@ class Coordinator:
             self._speak_phrase(reply.turn_id, "speech.no_answer", final=True)
             return
         reply.end_ordered = True
-        self._workers.send("tts", EndSpeech(turn_id=reply.turn_id))
+        self._order_speech(EndSpeech(turn_id=reply.turn_id))
 
     def _repeat_speech(self, turn_id: int) -> None:
         running = self._running.get(turn_id)
@@ -349,7 +376,7 @@ class Coordinator:
         for clause in reply.owed():
             self._send_clause(reply, clause.number)
         if reply.end_ordered:
-            self._workers.send("tts", EndSpeech(turn_id=turn_id))
+            self._order_speech(EndSpeech(turn_id=turn_id))
 
     # --- what else an event means ---
 
@@ -410,6 +437,12 @@ class Coordinator:
 
     def _after(self, event: Event) -> None:
         """React to what the state machine has no say in."""
+        if self._hearing is not None:
+            if isinstance(event, UtteranceEnded):
+                self._hearing.confirm(event.turn_id)
+            self._hearing.take(event)
+        if self._speaking is not None:
+            self._speaking.take(event)
         match event:
             case WorkerChanged(worker="llm", status="ready"):
                 if self.appliance.turn is None and self._answers is not None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from appliance.clock import monotonic
 from appliance.errors import LunaError, ProviderError
 from appliance.events import Event, ProviderUsed
-from appliance.providers.base import ChatProvider, ChatRequest, Delta, Role, Usage
+from appliance.providers.base import ChatProvider, ChatRequest, Delta, Usage
 from appliance.providers.estimate import tools_at_most
 from appliance.providers.policy import Candidate
 from appliance.providers.quota_day import MILLION, Price
@@ -30,7 +30,7 @@ class Ledger(Protocol):
     """What is needed of the quota ledger."""
 
     async def reserve(
-        self, provider: str, role: Role, *, prompt_tokens: int, max_tokens: int, price: Price
+        self, provider: str, role: str, *, prompt_tokens: int, max_tokens: int, price: Price
     ) -> Any:
         """Set tokens aside; raises ProviderError (``quota``) where the limit forbids it.
 

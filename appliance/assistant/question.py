@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from appliance.commands import Command, EndSpeech, Speak, Transcribe
+from appliance.events import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +24,47 @@ class Question:
     code_only: bool = False
 
 
+class Hearing(Protocol):
+    """Chooses who writes down what was said."""
+
+    def transcribe(
+        self, command: Transcribe, send: Callable[[Command], bool], *, certain: bool
+    ) -> None:
+        """Have it done by the worker that *send* reaches; *certain*: the person has finished."""
+
+    def confirm(self, turn_id: int) -> None:
+        """The person has finished: now it may cost something."""
+
+    def cancel(self, turn_id: int) -> None:
+        """The words of this turn are not wanted any more."""
+
+    def take(self, event: Event) -> None:
+        """Take what the worker, or the supervisor about it, has to say."""
+
+
+class Speaking(Protocol):
+    """Chooses whose voice speaks a clause."""
+
+    def order(self, command: Speak | EndSpeech, send: Callable[[Command], bool]) -> None:
+        """Have it done by the worker that *send* reaches, after what was ordered before."""
+
+    def cancel(self, turn_id: int) -> None:
+        """Nothing more of this turn is to be said."""
+
+    def take(self, event: Event) -> None:
+        """Take what the worker, or the supervisor about it, has to say."""
+
+
 class Answers(Protocol):
     """Answers questions; what it writes comes back as events of the turn."""
+
+    @property
+    def hearing(self) -> Hearing | None:
+        """Who chooses by whom speech is transcribed; None: the box itself always does it."""
+
+    @property
+    def speaking(self) -> Speaking | None:
+        """Who chooses whose voice speaks; None: the box's own always does."""
 
     def begin(self, question: Question) -> None:
         """Answer *question*, in place of an older attempt of its turn; never waits."""

@@ -27,6 +27,7 @@ from typing import Any
 from appliance.assistant.answers import Answer, Chosen, Finished, Text
 from appliance.assistant.no_answer import NoAnswerError, Skip, SkipReason, skip_of
 from appliance.assistant.provider_call import Ledger, News, ProviderCall, count_prompt
+from appliance.assistant.verdict import judge
 from appliance.chat import estimate_tokens, truncate
 from appliance.clock import monotonic
 from appliance.errors import LunaError, ProviderError
@@ -38,13 +39,6 @@ from appliance.providers.policy import Candidate, Policy
 
 MAX_ASKED = 2
 """How often one candidate is asked within a turn: again only when nobody else is left."""
-
-
-_NO_CONNECTION = frozenset({"unreachable", "offline"})
-_ANSWERED = frozenset(
-    {"rate_limited", "server", "misconfigured", "rejected", "malformed", "broken"}
-)
-"""Whoever fails like this was reached, so there is a network."""
 
 
 class Router:
@@ -343,18 +337,13 @@ class _Turn:
             self._again(call.candidate)  # its worker is being restarted
 
     def _judge(self, call: ProviderCall, error: ProviderError) -> None:
-        """Tell breaker and network what *error* says about the provider."""
-        place, network = call.candidate.place, self._router.network
-        own_limit = error.kind == "quota" and call.sent_at is None
-        if place == "cloud" and error.kind in _NO_CONNECTION:
-            network.unreachable(call.name)
-        elif place == "cloud" and error.kind in _ANSWERED:
-            network.succeeded()
-        line_is_dead = place == "cloud" and network.offline()
-        if place == "box" or own_limit or line_is_dead:
-            self._router.breaker.undecided(call.name)
-        else:
-            self._router.breaker.failed(call.name, error)
+        judge(
+            call.candidate,
+            error,
+            sent=call.sent_at is not None,
+            breaker=self._router.breaker,
+            network=self._router.network,
+        )
 
     # --- waiting -------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from appliance.errors import ConfigError
 from appliance.events import Event
 from appliance.providers import policy as policies
 from appliance.providers.circuit_breaker import CircuitBreaker, Limits
-from appliance.providers.keys import find_key
+from appliance.providers.keys import Secret, find_key
+from appliance.providers.known import Provider
 from appliance.providers.offline import Network
 from appliance.providers.openai_compatible import OpenAICompatible
 from appliance.providers.outbound_log import OutboundLog
@@ -63,6 +64,17 @@ def owner_zone() -> tzinfo:
         with Path("/etc/localtime").open("rb") as file:
             return ZoneInfo.from_file(file, key="localtime")
     return UTC
+
+
+def usable(settings: Settings, role: str) -> dict[str, tuple[Provider, Secret | None]]:
+    """Return the providers, with their keys, that have a model for *role*."""
+    found = {}
+    for name, provider in policies.in_use(settings).items():
+        with contextlib.suppress(ConfigError):  # `luna config check` says why
+            key = find_key(provider.key_name)
+            if (key or provider.lan) and provider.model(role):
+                found[name] = provider, key
+    return found
 
 
 def assemble(

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 from appliance.errors import ProviderError, UsageError
 from appliance.providers.http import Deadline, Http
@@ -63,7 +61,7 @@ class ElevenLabsVoice:
             raise UsageError(f"a text to be spoken has {MAX_CHARACTERS} characters at most")
         url = f"{self._provider.base_url}/text-to-speech/{voice}/stream?output_format=pcm_{RATE}"
         body = json.dumps({"text": text, "model_id": model, "language_code": language}).encode()
-        self._note(url, model, text, turn_id, len(body))
+        self._note(url, model, text, turn_id)
         headers = {"Content-Type": "application/json"}
         if self._key is not None:
             headers["xi-api-key"] = self._key.reveal()
@@ -90,17 +88,6 @@ class ElevenLabsVoice:
                 if whole:
                     yield chunk[:whole]
 
-    def _note(self, url: str, model: str, text: str, turn_id: int, size: int) -> None:
+    def _note(self, url: str, model: str, text: str, turn_id: int) -> None:
         if self._outbound is not None:
-            self._outbound.record(
-                Outbound(
-                    at=time.time(),
-                    provider=self.name,
-                    host=urlsplit(url).hostname or "",
-                    model=model,
-                    role="tts",
-                    turn_id=turn_id,
-                    messages=({"type": "text to speak", "content": text},),
-                    sent_bytes=size,
-                )
-            )
+            self._outbound.record(Outbound.of_speech(self.name, url, model, turn_id, text))

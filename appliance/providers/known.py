@@ -242,6 +242,8 @@ _ELEVENLABS = Provider(
     key_name="ELEVENLABS_API_KEY",
     models={"tts": "eleven_flash_v2_5"},
     supports=frozenset({"stream"}),
+    # A sentence waits in silence for it; then the box's own voice speaks.
+    timeouts=Timeouts(connect_s=2.0, first_token_s=2.0, between_tokens_s=3.0, total_s=60.0),
 )
 _LLAMA_SERVER = Provider(
     name="llama-server",

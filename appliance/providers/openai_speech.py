@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import wave
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -92,18 +90,7 @@ class OpenAITranscriber:
 
     def _note(self, url: str, model: str, turn_id: int, size: int) -> None:
         if self._outbound is not None:
-            self._outbound.record(
-                Outbound(
-                    at=time.time(),
-                    provider=self.name,
-                    host=urlsplit(url).hostname or "",
-                    model=model,
-                    role="stt",
-                    turn_id=turn_id,
-                    messages=({"type": "sound", "bytes": size},),
-                    sent_bytes=size,
-                )
-            )
+            self._outbound.record(Outbound.of_sound(self.name, url, model, turn_id, size))
 
 
 def _wav(pcm: bytes, rate: int) -> bytes:

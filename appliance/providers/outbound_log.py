@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from appliance.chat import ChatMessage
 from appliance.errors import StorageError
@@ -45,6 +46,36 @@ class Outbound:
     """As sent; pictures and sound only by their size."""
     sent_bytes: int = 0
     """Size of the request."""
+
+    @classmethod
+    def of_sound(cls, provider: str, address: str, model: str, turn_id: int, size: int) -> Outbound:
+        """Return the entry for *size* bytes of somebody's speech, sent to *address*."""
+        return cls(
+            at=time.time(),
+            provider=provider,
+            host=urlsplit(address).hostname or "",
+            model=model,
+            role="stt",
+            turn_id=turn_id,
+            messages=({"type": "sound", "bytes": size},),
+            sent_bytes=size,
+        )
+
+    @classmethod
+    def of_speech(
+        cls, provider: str, address: str, model: str, turn_id: int, text: str
+    ) -> Outbound:
+        """Return the entry for *text* that is to be spoken, sent to *address*."""
+        return cls(
+            at=time.time(),
+            provider=provider,
+            host=urlsplit(address).hostname or "",
+            model=model,
+            role="tts",
+            turn_id=turn_id,
+            messages=({"type": "text to speak", "content": text},),
+            sent_bytes=len(text.encode()),
+        )
 
 
 def described(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, RingError
 from appliance.clock import milliseconds_since, monotonic
 from appliance.commands import Cancel, Command, Transcribe
-from appliance.errors import LunaError
-from appliance.events import Logged, Ready, Transcribed
+from appliance.errors import LunaError, ProviderError
+from appliance.events import Logged, Ready, Transcribed, TranscriptionFailed
 from appliance.ipc import WorkerChannel
-from appliance.stt.whisper import FULL_WINDOW_S, Transcriber, Transcript
+from appliance.stt.remote import WithProviders
+from appliance.stt.whisper import FULL_WINDOW_S, Samples, Transcriber, Transcript
 from appliance.worker import WorkerContext, serve
 
 _JOIN_S = 0.5
@@ -135,12 +136,17 @@ class SttWorker:
             self._void = False
             return job
 
-    def _transcribe(self, job: Transcribe) -> Transcript:
-        """Return what was said; whatever goes wrong, the turn gets an answer."""
+    def _transcribe(self, job: Transcribe) -> Transcript | None:
+        """Return what was said; whatever goes wrong, the turn gets an answer.
+
+        None: the provider that was to do it failed, and the main process knows.
+        """
         try:
             if job.end - job.start > FULL_WINDOW_S * CAPTURE_RATE:
                 self._log("warning", f"turn {job.turn_id}: only {FULL_WINDOW_S} s are transcribed")
             samples = self._ring.read_range(job.start, job.end)
+            if job.provider:
+                return self._ask(job, samples)
             return self._transcriber.transcribe(samples, job.language)
         except RingError as error:
             self._log("warning", f"turn {job.turn_id}: the sound cannot be read: {error}")
@@ -150,12 +156,33 @@ class SttWorker:
         self._counters.failed += 1
         return Transcript("")
 
-    def _finish(self, job: Transcribe, transcript: Transcript, duration_ms: float) -> None:
+    def _ask(self, job: Transcribe, samples: Samples) -> Transcript | None:
+        try:
+            if not isinstance(self._transcriber, WithProviders):
+                raise ProviderError(f"{job.provider} is not set up", kind="misconfigured")
+            return self._transcriber.ask(job.provider, samples, job.language, job.turn_id)
+        except ProviderError as error:
+            self._channel.send(
+                TranscriptionFailed(
+                    turn_id=job.turn_id,
+                    attempt=job.attempt,
+                    provider=job.provider,
+                    kind=error.kind,
+                    detail=str(error),
+                    retry_after_s=error.retry_after_s,
+                )
+            )
+            return None
+
+    def _finish(self, job: Transcribe, transcript: Transcript | None, duration_ms: float) -> None:
         counters = self._counters
         with self._changed:
             self._running = None
             counters.jobs += 1
             counters.work_ms += duration_ms
+            if transcript is None:
+                counters.failed += 1
+                return
             counters.retries += transcript.retried
             counters.dropped += bool(transcript.dropped)
             if self._void:
@@ -174,6 +201,7 @@ class SttWorker:
                 dropped=transcript.dropped,
                 duration_ms=duration_ms,
                 retried=transcript.retried,
+                provider=job.provider,
             )
         )
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from appliance.audio.ring_buffer import PlaybackRing
 from appliance.clock import milliseconds_since, monotonic
 from appliance.commands import Cancel, Command, EndSpeech, Speak
-from appliance.errors import LunaError
-from appliance.events import ClauseSynthesised, Logged, Ready, SynthesisFailed
+from appliance.errors import LunaError, ProviderError
+from appliance.events import ClauseSynthesised, Logged, Ready, SynthesisFailed, VoiceFailed
 from appliance.ipc import WorkerChannel
 from appliance.settings import TtsSettings
 from appliance.tts.piper import Voice
+from appliance.tts.remote import WithProviders
 from appliance.tts.voices import Voices
 from appliance.tts.writer import RingWriter, blocks
 from appliance.worker import WorkerContext, serve
@@ -157,14 +158,34 @@ class TtsWorker:
         """
         self._last_clause = job.clause
         reason = "no voice is installed"
-        for voice in self._voices.candidates(job.language):
+        for voice in self._candidates(job):
             try:
                 self._say(job, voice)
                 return
+            except ProviderError as error:
+                self._report(job, error)
             except LunaError as error:
                 reason = str(error)
         self._failed += 1
         self._channel.send(SynthesisFailed(turn_id=job.turn_id, clause=job.clause, detail=reason))
+
+    def _candidates(self, job: Speak) -> Iterator[Voice]:
+        if job.provider and isinstance(self._voices, WithProviders):
+            voice = self._voices.of(job.provider, job.language)
+            if voice is not None:
+                yield voice
+        yield from self._voices.candidates(job.language)
+
+    def _report(self, job: Speak, error: ProviderError) -> None:
+        self._channel.send(
+            VoiceFailed(
+                turn_id=job.turn_id,
+                clause=job.clause,
+                provider=job.provider,
+                kind=error.kind,
+                detail=str(error),
+            )
+        )
 
     def _say(self, job: Speak, voice: Voice) -> None:
         rate = self._ring_rate(job) or voice.rate

@@ -75,8 +75,8 @@ class Diary:
     open: bool = False
     heard: list[str] = field(default_factory=list)
 
-    def expects_answer(self) -> bool:
-        return self.open
+    def concerns(self, words: str, language: str) -> bool:
+        return self.open or words.startswith("Remind")
 
     async def handle(self, words: str, language: str) -> str | None:
         self.heard.append(words)
@@ -272,7 +272,12 @@ async def test_reminders_and_the_answer_to_their_question(tmp_path: Path) -> Non
     assert await mind.ask("Nine.", turn=2) == "I will remind you at nine."
     assert await mind.ask("Who was Nero?", turn=3) == "I am local."
     assert diary.heard == ["Remind me to call the doctor.", "Nine."]
-    assert await mind.ask("Remind me never to go there.", turn=4) == "I am local."
+    assert "did not understand" in await mind.ask("Remind me never to go there.", turn=4)
+
+
+async def test_a_reminder_is_never_left_to_a_model(mind: Mind) -> None:
+    assert "luna reminders" in await mind.ask("Remind me to call the doctor at nine.")
+    assert not mind.bench.router.providers["local"].requests
 
 
 async def test_pictures(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ class Box:
 
     # --- who answers ---
 
+    hearing = speaking = None
+
     def begin(self, question: Question) -> None:
         self.questions.append(question)
         self.writing.add((question.turn_id, question.attempt))

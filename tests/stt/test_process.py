@@ -3,16 +3,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from appliance.audio.ring_buffer import CAPTURE_BLOCK, CaptureRing
 from appliance.commands import Cancel, Transcribe
-from appliance.errors import ModelError
-from appliance.events import Logged, Message, Transcribed
+from appliance.errors import ModelError, ProviderError
+from appliance.events import Logged, Message, Transcribed, TranscriptionFailed
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.stt.process import SttWorker
+from appliance.stt.remote import WithProviders
 from appliance.stt.whisper import Transcript
 from tests.tts.harness import until
 
@@ -182,3 +184,38 @@ def test_it_closes_in_the_middle_of_a_job() -> None:
         b.worker.close()
         b.echo.permits.release(10)
         assert b.nothing_more()
+
+
+class Far:
+    """A provider that hears Spanish, or fails."""
+
+    def __init__(self, error: ProviderError | None = None) -> None:
+        self.error = error
+
+    def transcribe(self, pcm: bytes, language: str, turn_id: int) -> tuple[str, str]:
+        if self.error is not None:
+            raise self.error
+        return f"{len(pcm)} bytes of turn {turn_id}", "es"
+
+
+def test_a_provider_that_the_command_names() -> None:
+    broken = ProviderError("far is tired", kind="rate_limited", retry_after_s=3.0)
+    with bench() as b:
+        b.worker._transcriber = WithProviders(b.echo, {"far": Far(), "tired": Far(broken)}, ("en",))
+        job = Transcribe(turn_id=1, attempt=2, start=100, end=900)
+        b.worker.handle(replace(job, provider="far"))
+        event = b.next()
+        assert isinstance(event, Transcribed)
+        assert (event.text, event.provider) == ("1600 bytes of turn 1", "far")
+        assert event.language == "", "nobody here speaks it"
+        b.worker.handle(replace(job, provider="tired"))
+        b.worker.handle(replace(job, turn_id=2, provider="unknown"))
+        b.worker.handle(replace(job, turn_id=3))
+        first, second, third = b.next(), b.next(), b.next()
+        assert isinstance(first, TranscriptionFailed)
+        assert (first.provider, first.kind, first.retry_after_s) == ("tired", "rate_limited", 3.0)
+        assert isinstance(second, TranscriptionFailed)
+        assert second.kind == "misconfigured"
+        assert isinstance(third, Transcribed)
+        assert (third.text, third.provider) == ("800 samples", "")
+        assert b.worker.stats()["failed"] == 2
