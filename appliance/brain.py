@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from appliance import camera, engines, paths
+from appliance import camera, engines, machine, paths
 from appliance.assistant import provider_check
 from appliance.assistant.answer_cache import AnswerCache
 from appliance.assistant.answering import Answering, Reminders, RoleLimits
@@ -22,6 +22,7 @@ from appliance.assistant.conversations import Conversations
 from appliance.assistant.hearing import Hearing
 from appliance.assistant.history import History
 from appliance.assistant.local_models import LocalModels
+from appliance.assistant.prompts import Facts as PromptFacts
 from appliance.assistant.prompts import Prompts
 from appliance.assistant.recall import Recall
 from appliance.assistant.router import Router
@@ -85,6 +86,7 @@ class Brain:
         self._stack = AsyncExitStack()
         self._data = paths.data_dir(settings.general.data_dir)
         self._zone = assembly.owner_zone()
+        self._for_speech = assembly.usable(settings, "stt") | assembly.usable(settings, "tts")
         self.local = LocalModels(body.send, models)
         self.providers = assembly.assemble(settings, on_event=body.publish)
         self.router = Router(
@@ -112,7 +114,7 @@ class Brain:
             "code": RoleLimits(llm.code_max_tokens, llm.code_temperature),
             "vision": RoleLimits(llm.vision_max_tokens, llm.vision_temperature),
         }
-        prompts = Prompts(paths.config_dir() / "prompts")
+        prompts = Prompts(paths.config_dir() / "prompts", PromptFacts(device=machine.model()))
         answering = Answering(
             router=self.router,
             local=self.local,
@@ -164,7 +166,12 @@ class Brain:
 
     def report(self) -> list[dict[str, Any]]:
         """Return the state of the providers, for ``/health``."""
-        return self.router.report()
+        rows = self.router.report()
+        for row in rows:
+            # Who only hears or speaks is none of the router's.
+            if row["name"] in self._for_speech and row["name"] not in self.router.providers:
+                row["status"] = self.providers.breaker.health(row["name"]).status
+        return rows
 
     def _saved_history(self) -> SavedHistory | None:
         settings = self._settings.history

@@ -235,9 +235,23 @@ def _add_reminders(add: Callable[..., _Parser]) -> None:
     jobs.add_argument("name", nargs="?", default="", metavar="NAME", help="a job, for `run`")
 
 
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; options may also stand between an action and its words.
+
+    argparse gives the words up where an option follows the action, and calls them unknown.
+    """
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and (hasattr(arguments, "words") and not any(word.startswith("-") for word in rest)):
+        arguments.words = [*arguments.words, *rest]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    arguments = build_parser().parse_args(argv)
+    arguments = _parse(argv)
     from appliance import cli_actions
 
     try:

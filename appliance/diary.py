@@ -85,8 +85,8 @@ class Diary:
             )
             await keeper.start()
             stack.push_async_callback(keeper.stop)
-            todo = jobs_of(keeper, settings, health=self._health)
-            jobs = Jobs(todo, store, disk, keeper, self._publish)
+            todo = jobs_of(keeper, settings, health=self._health, own_stores=("reminders", "quota"))
+            jobs = Jobs(todo, store, disk, keeper, self._finished)
             await jobs.start()
             stack.push_async_callback(jobs.stop)
         except LunaError as error:
@@ -95,12 +95,26 @@ class Diary:
             return
         self._keeper, self._jobs = keeper, jobs
         self._dialogue = Dialogue(keeper)
+        # A question that is open belongs to the conversation in which it was asked.
+        self._requests = Requests(Dialogue(keeper), settings.general.language)
 
     async def stop(self) -> None:
         """Finish what is being written, and close the store."""
         for task in self._tasks:
             task.cancel()
         await self._stack.aclose()
+
+    def _finished(self, event: Event) -> None:
+        """Tell everybody how a job went; the report of the day aloud, where that is wanted."""
+        self._publish(event)
+        if not isinstance(event, JobFinished) or event.name != "daily-report" or not event.ok:
+            return
+        if self._settings.jobs.speak_report and not event.request:
+            self._spawn(self._announce(event.text))
+
+    async def _announce(self, text: str) -> None:
+        await self._voice.may_speak()
+        await self._voice.speak(text, self._settings.general.language)
 
     # --- what is said ---------------------------------------------------------------------
 
@@ -147,8 +161,7 @@ class Diary:
             self._publish(why)
             return
         async with self._lock:
-            requests = Requests(self._dialogue, self._settings.general.language)
-            self._publish(await requests.answer(event))
+            self._publish(await self._requests.answer(event))
 
     async def _run(self, event: JobRequested) -> None:
         if self._jobs is None:

@@ -15,15 +15,21 @@ from typing import Any
 
 from appliance.events import (
     CaptureDropped,
+    ClockChanged,
     Error,
     Event,
     GenerationFinished,
     Heard,
+    JobFinished,
     Logged,
     MicrophoneChanged,
+    NetworkChanged,
+    PanelChanged,
     ProviderChosen,
     ProviderUsed,
     QuotaWarning,
+    ReminderDue,
+    ReminderMissed,
     SpeakerChanged,
     StateChanged,
     SynthesisFailed,
@@ -126,7 +132,7 @@ def log_event(event: Event) -> None:
     logger.log(level, "%s", message, extra={"fields": {"event": event.type, **fields}})
 
 
-def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0912  (a list)
+def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0912, PLR0915  (a list)
     match event:
         case Logged():
             where = {"worker": event.worker} if event.worker else {}
@@ -165,6 +171,27 @@ def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0
             fields |= {"completion_tokens": event.completion_tokens, "cost": event.cost}
             text = f"{event.provider}: {event.outcome}, {tokens}{about}"
             return logging.WARNING if bad else logging.INFO, text, fields
+        case ReminderDue():
+            fields = {"reminders": event.reminders, "late": event.late, "again": event.again}
+            return logging.INFO, "a reminder is announced", fields
+        case ReminderMissed():
+            fields = {"reminder": event.reminder, "count": event.count}
+            return logging.WARNING, "a reminder was missed", fields
+        case ClockChanged():
+            fields = {"reason": event.reason, "jump_s": event.jump_s}
+            trust = "is believed" if event.trusted else f"is doubted ({event.reason})"
+            return logging.INFO if event.trusted else logging.WARNING, f"the clock {trust}", fields
+        case JobFinished():
+            level = logging.INFO if event.ok else logging.ERROR
+            fields = {"job": event.name, "took_s": event.took_s}
+            return level, f"{event.name}: {'done' if event.ok else event.text}", fields
+        case PanelChanged():
+            level = logging.INFO if event.status == "connected" else logging.WARNING
+            text = " ".join(filter(None, (f"panel {event.name}: {event.status}", event.detail)))
+            return level, text, {"panel": event.name}
+        case NetworkChanged():
+            text = "the network is back" if event.online else "there is no network"
+            return logging.INFO if event.online else logging.WARNING, text, {}
         case WakeHeard():
             return logging.INFO, f"wake word {event.phrase}", {"score": round(event.score, 3)}
         case StateChanged():

@@ -1,8 +1,16 @@
-"""What the machine has left."""
+"""What the machine is, and what it has left."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+
+def model(file: Path = Path("/proc/device-tree/model")) -> str:
+    """Return what a board calls itself, such as ``Raspberry Pi 5 Model B``; empty for a PC."""
+    try:
+        return file.read_text("ascii", errors="ignore").strip("\0 \n").partition(" Rev ")[0]
+    except OSError:
+        return ""
 
 
 def free_memory_percent(meminfo: Path = Path("/proc/meminfo")) -> int | None:

@@ -138,3 +138,18 @@ def test_an_answer_is_given_again(groq: ThreadedProvider, short_path: Path) -> N
             assert (ended["answer"], ended["provider"]) == ("It is Paris.", provider)
             ask(running, "New conversation.")
     assert len(groq.requests) == 1
+
+
+def test_who_only_speaks_is_no_mistake(short_path: Path) -> None:
+    config = short_path / "luna.toml"
+    config.write_text('[providers.elevenlabs]\nvoices = { en = "abc" }\n')
+    env = {**os.environ, "ELEVENLABS_API_KEY": "xi_1"}
+    with service(short_path, "--fake", "--config", str(config), env=env) as running:
+        running.until_ready()
+        rows = {
+            row["name"]: row["status"]
+            for row in json.loads(command(running, "providers", "--json"))
+        }
+    assert rows == {"local": "ok", "elevenlabs": "ok"}
+    done = json.loads(command(running, "providers", "--json"))
+    assert {row["name"]: row["status"] for row in done}["elevenlabs"] == "ready"

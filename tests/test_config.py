@@ -191,6 +191,14 @@ def test_a_limit_in_dollars_needs_prices(toml) -> None:
     config.load(toml(priced), environ=environ, checks=[policy.mistakes])
 
 
+def test_a_provider_that_speaks_needs_a_voice(toml) -> None:
+    environ = {"TTS_PROVIDER": "elevenlabs", "ELEVENLABS_API_KEY": "abc"}
+    [found] = mistakes(toml(""), environ=environ, checks=[policy.mistakes])
+    assert "routing.provider.tts: elevenlabs has no voice" in found
+    path = toml('[providers.elevenlabs.voices]\nen = "abc"\n')
+    config.load(path, environ=environ, checks=[policy.mistakes])
+
+
 def test_order_is_the_owners_and_the_house_comes_first(toml) -> None:
     path = toml("[providers.ollama]\n[providers.groq]\n[providers.openai]\nenabled = false\n")
     environ = {"LLM_PROVIDERS_ORDER": "gemini", "CODE_PROVIDER": "groq"}

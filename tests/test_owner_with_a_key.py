@@ -74,9 +74,7 @@ def used(running: Service) -> dict[str, int]:
     )
     report = json.loads(done.stdout)
     (row,) = [
-        row
-        for row in report["days"]
-        if (row["day"], row["provider"]) == (report["today"], "groq")
+        row for row in report["days"] if (row["day"], row["provider"]) == (report["today"], "groq")
     ]
     return {**row, "tokens": row["taken"]["tokens"]}
 

@@ -137,12 +137,12 @@ def jobs_of(
     async def purge() -> str:
         kept_from = book.time().wall - timedelta(days=settings.reminders.keep_days)
         removed = await book.purge(kept_from.isoformat()) if book.time().trusted else 0
-        return f"{removed} old reminders were removed."
+        return f"Old reminders removed: {removed}."
 
     async def compact() -> str:
         await book.compact()
         others = await _aside(lambda: _compact_others(settings, own_stores))
-        return f"{others + 1} stores were compacted."
+        return f"Stores compacted: {others + 1}."
 
     async def save() -> str:
         data_dir = paths.data_dir(settings.general.data_dir)

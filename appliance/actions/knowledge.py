@@ -62,7 +62,11 @@ def _add(store: KnowledgeStore, files: list[Path], settings: Settings) -> int:
         except UsageError as error:
             failures.append(error)
             continue
-        print(f"{file.name}: {count} passages" if count else f"{file.name}: was there already")
+        print(
+            f"{file.name}: {count} passage{'s' * (count != 1)}"
+            if count
+            else f"{file.name}: was there already"
+        )
     if embedder := embedder_of(settings):
         try:
             embed_missing(store, embedder)

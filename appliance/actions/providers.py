@@ -90,12 +90,13 @@ async def _running_report() -> list[dict[str, Any]] | None:
 def _static_report(settings: Settings) -> list[dict[str, Any]]:
     """Return what the configuration says; how they are, only the running service knows."""
     parts = assembly.assemble(settings, on_event=_ignore)
+    able = {*parts.clients, *assembly.usable(settings, "stt"), *assembly.usable(settings, "tts")}
     return [
         {
             "name": candidate.name,
             "place": candidate.place,
             "status": "ready"
-            if candidate.place == "box" or candidate.name in parts.clients
+            if candidate.place == "box" or candidate.name in able
             else "misconfigured",
             "cooldown_s": 0.0,
             "last_error": "",

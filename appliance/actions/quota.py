@@ -69,7 +69,9 @@ def left_today(settings: Settings, language: str) -> list[str]:
 
     report = _report(1, settings, owner_zone(), datetime.now(UTC))
     comma = str.maketrans(",.", ".,") if language == "pt" else {}
-    return [line for row in report["days"] for line in _left(row, language, comma)]
+    in_use = policy.in_use(settings)  # one that is configured no longer has no limit to watch
+    rows = [row for row in report["days"] if row["provider"] in in_use]
+    return [line for row in rows for line in _left(row, language, comma)]
 
 
 def _wants_colour() -> bool:

@@ -265,7 +265,8 @@ class Answering:
         )
         asked = Asked(question.text, role, self._who(role), prompt.version, question.language)
         first = len(self._history) == 0
-        lasts = lasting.lasts(question.text, role, first_turn=first, private=bool(question.image))
+        private = prompt.private or bool(question.image)
+        lasts = lasting.lasts(question.text, role, first_turn=first, private=private)
         if role == "chat":
             run.grounding = await self._recall.grounding(question.text, question.language)
         if lasts and run.grounding is None and (found := await self._recall.answer(asked)):

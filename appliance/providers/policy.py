@@ -202,6 +202,8 @@ def _preferred_mistakes(
         yield key, f"{name} is switched off, or cannot be used"
     elif not provider.model(role):
         yield key, f"{name} has no model for {role}; set providers.{name}.models.{role}"
+    elif role == "tts" and not provider.voices:
+        yield key, f"{name} has no voice; set providers.{name}.voices"
 
 
 def _named(name: str, known: Sequence[str]) -> str:

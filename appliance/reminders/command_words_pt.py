@@ -112,7 +112,7 @@ PT = CommandWords(
         r"|quinze|vinte|trinta|meia|n[oa]|que|daqui|diário)\b|:)",
     ),
     ringing_snooze=patterns(
-        r"^(?:só |me dá )?mais (?P<length>.+)$",
+        r"^(?:só |me dá )?mais (?P<length>(?!tarde\b).+)$",
         r"^(?P<when>(?:daqui|em|dentro de|às|à|ao|amanhã|hoje)\b.+)$",
         r"^(?:depois|mais tarde|agora não|ainda não|daqui a pouco|soneca)$",
         r"^(?P<length>(?:\S+ ){1,3}(?:minutos?|horas?))$",

@@ -73,9 +73,9 @@ def test_a_table_with_bars_in_80_columns_beside_the_writer(
     assert lines[2].split() == ["chat", "12", "3,400", "1,210", "0.0000"]
     assert "146 %" not in lines[1]
     assert any(line.endswith("████████████ 142 %") for line in lines)
-    assert "groq: 790 of 10,000 tokens left today" in lines
-    assert "openai: 49 of 50 requests left today" in lines
-    assert "openai: US$ 0.49 of 0.50 left today" in lines
+    assert "groq: 790 of 10,000 tokens left today." in lines
+    assert "openai: 49 of 50 requests left today." in lines
+    assert "openai: US$ 0.49 of 0.50 left today." in lines
     assert lines[-1] == f"The limits begin anew at 00:00 on {today + timedelta(days=1)} (UTC)."
     assert str(today - timedelta(days=40)) not in done.stdout
     assert str(today - timedelta(days=40)) in quota(tmp_path, "--days", "41").stdout
@@ -112,7 +112,7 @@ def test_nothing_used_yet_writes_nothing_and_shows_what_is_configured(tmp_path: 
     assert done.stdout == "No provider has been used yet.\n"
     assert list(tmp_path.iterdir()) == []
     done = quota(tmp_path, "--set", "providers.groq={daily_limit_tokens=10000}")
-    assert "groq: 10,000 of 10,000 tokens left today" in done.stdout
+    assert "groq: 10,000 of 10,000 tokens left today." in done.stdout
 
 
 @pytest.mark.parametrize("days", ["0", "-3", "401"])

@@ -87,7 +87,7 @@ def test_jobs_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "only by hand" in luna(capsys, "jobs", "list", "--set", "jobs.maintenance=")
     assert luna(capsys, "jobs", "run", "daily-report").startswith("The report of the day.")
     assert json.loads(luna(capsys, "jobs", "run", "budget-check", "--json"))["ok"]
-    assert "old reminders were removed" in luna(capsys, "jobs", "run", "maintenance")
+    assert "Old reminders removed" in luna(capsys, "jobs", "run", "maintenance")
     [saved] = (folder / "backups").iterdir()
     with tarfile.open(saved) as tar:
         assert any("reminders/" in name for name in tar.getnames())

@@ -106,7 +106,7 @@ class Mind:
             router=self.bench.router,
             local=self.local,
             history=self.history,
-            prompts=Prompts(),
+            prompts=parts.pop("prompts", Prompts()),
             limits={"chat": LIMITS, "code": LIMITS, "vision": LIMITS},
             recall=self.recall,
             tool=BuiltIn(lambda: facts, self.requests.append, self.history),
@@ -206,6 +206,18 @@ async def test_an_answer_is_given_again_until_it_is_old(mind: Mind) -> None:
     mind.history.add("Who?", "Me.")
     await mind.ask(question, turn=3)  # not the first of its conversation
     assert len(local.requests) == 2
+
+
+async def test_an_answer_from_the_owners_notes_is_not_kept(tmp_path: Path) -> None:
+    notes = tmp_path / "prompts/en/notes.j2"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("The owner's dog is called Rex.")
+    mind = Mind(tmp_path, policy="local", prompts=Prompts(tmp_path / "prompts"))
+    for turn in (1, 2):
+        await mind.ask("What is the capital of France?", turn=turn)
+    requests = mind.bench.router.providers["local"].requests
+    assert len(requests) == 2
+    assert "Rex" in requests[0].messages[0]["content"]
 
 
 async def test_a_guess_is_not_kept(mind: Mind) -> None:

@@ -75,6 +75,8 @@ class Fate:
     excused: dict[datetime, int] = field(default_factory=dict)
     """Of these, how often a crash fell between speech and the second write."""
     listed: set[datetime] = field(default_factory=set)
+    ahead: set[datetime] = field(default_factory=set)
+    """Listed, perhaps by a clock that ran ahead: what is not over when it goes back must come."""
 
 
 class World:
@@ -149,6 +151,11 @@ class World:
         shown = self.clock.wall
         if self.loop.now - self.set_at < 1.0:  # what was found due just before the clock was set
             shown = max(shown, self.shown_before)
+        since = self.loop.now - self.set_at
+        year = timedelta(days=300)
+        ahead = self.clock.error > year and self.clock.wall - self.shown_before > year
+        if ahead and 1.0 < since < 500.0 and self.clock.booted_at < self.set_at:
+            self.wrong.append(f"{record.id}: a leap of {self.clock.error} was believed at once")
         for one in self.ringing(record):
             if (record.id, one) in self.begun:
                 continue
@@ -168,8 +175,8 @@ class World:
                 self.speaking = [pair for pair in self.speaking if pair[0] != record.id]
             if record.skipped and record.missed_until and record.due:
                 for one in fate.occurrences:
-                    if record.due <= one <= record.missed_until and one not in fate.listed:
-                        fate.listed.add(one)
+                    if record.due <= one <= record.missed_until and one not in fate.ahead:
+                        fate.ahead.add(one)
                         late = (self.clock.wall - due_at(one, self.zone)).total_seconds()
                         if late <= GRACE_S or not self.disturbed:
                             self.wrong.append(f"{record.id}@{one} was listed {late} s late")
@@ -184,6 +191,14 @@ class World:
             excused[one] = excused.get(one, 0) + 1
         self.speaking.clear()
 
+    def set_right(self) -> None:
+        """Synchronise the clock."""
+        self.set_at, self.shown_before = self.loop.now, self.clock.wall
+        self.clock.set(self.clock.true, synchronised=True)
+        for fate in self.fates.values():
+            fate.listed |= {one for one in fate.ahead if due_at(one, self.zone) <= self.clock.true}
+            fate.ahead.clear()
+
     # --- what happens ----------------------------------------------------------------------------
 
     async def live(self) -> None:
@@ -194,12 +209,16 @@ class World:
         for moment in moments:
             await self.wait_until(moment)
             await self.disturb()
+            await asyncio.sleep(60.0)  # whatever it was, the box gets to see it
+            if self.life.dead:
+                await self.restart()
         await self.wait_until(DAYS * DAY_S)
         self.crash_in = -1
         if self.life.dead:
             await self.restart()
-        self.clock.set(self.clock.true, synchronised=True)
+        self.set_right()
         await asyncio.sleep(2 * GRACE_S)
+        self.set_right()
         self.judge()
 
     async def wait_until(self, moment: float) -> None:
@@ -244,11 +263,10 @@ class World:
             case 5:
                 clock.set(clock.wall + timedelta(days=365))
             case 6:
-                clock.set(clock.true, synchronised=True)
+                self.set_right()
         if rng.random() < 0.6:
             await asyncio.sleep(rng.choice((5.0, 300.0, 3000.0, 20_000.0)))
-            self.set_at, self.shown_before = self.loop.now, clock.wall
-            clock.set(clock.true, synchronised=True)
+            self.set_right()
 
     async def add_reminders(self) -> None:
         here = ZoneInfo(self.zone)

@@ -99,7 +99,7 @@ class KeptStorage(MemoryStorage):
     """A disk's content, which outlives the process."""
 
     def __init__(self, content: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.content = content
 
     def read(self) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.audio.ring_buffer import PlaybackBlock, PlaybackRing
-from appliance.errors import ModelError
+from appliance.errors import LunaError, ModelError
 from appliance.events import Message
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.tts.piper import Voice
@@ -23,11 +23,12 @@ class ToneVoice:
     def __init__(self, name: str = "tone", fails: bool = False, piece_s: float = 0.0) -> None:
         self.name, self.language, self.rate = name, "en", 16_000
         self.fails, self.piece_s = fails, piece_s
+        self.error: LunaError = ModelError(f"voice {name} is broken; repair it")
 
     def synthesise(self, text: str) -> Iterator[npt.NDArray[np.int16]]:
         for _ in text.split():
             if self.fails:
-                raise ModelError(f"voice {self.name} is broken; repair it")
+                raise self.error
             time.sleep(self.piece_s)
             yield np.full(800, 1000, np.int16)
 

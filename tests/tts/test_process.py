@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from appliance.clock import monotonic
 from appliance.commands import Cancel, EndSpeech, Speak
-from appliance.events import ClauseSynthesised, SynthesisFailed
+from appliance.errors import ProviderError
+from appliance.events import ClauseSynthesised, SynthesisFailed, VoiceFailed
+from appliance.tts.remote import WithProviders
 from tests.tts.harness import ToneVoice, bench, samples, until
 
 SAMPLES_A_WORD = 800
@@ -137,3 +141,24 @@ def test_it_closes_while_the_ring_is_full() -> None:
         began = monotonic()
         b.worker.close()
         assert monotonic() - began < 1.5
+
+
+def test_a_provider_that_fails_is_reported_and_the_box_speaks() -> None:
+    far = ToneVoice("far")
+    tired = ToneVoice("tired", fails=True)
+    tired.error = ProviderError("tired has no credit left", kind="quota")
+    with bench() as b:
+        b.worker._voices = WithProviders(
+            b.worker._voices, {"far": {"en": far}, "tired": {"en": tired}}
+        )
+        b.worker.handle(replace(speak(1, 1, 2), provider="far"))
+        b.worker.handle(replace(speak(1, 2, 2), provider="tired"))
+        b.worker.handle(replace(speak(1, 3, 2, "pt"), provider="far"))
+        events = [b.next() for _ in range(4)]
+    assert [event.voice for event in events if isinstance(event, ClauseSynthesised)] == [
+        "far",
+        "tone",
+        "tone",
+    ]
+    [failed] = [event for event in events if isinstance(event, VoiceFailed)]
+    assert (failed.clause, failed.provider, failed.kind) == (2, "tired", "quota")

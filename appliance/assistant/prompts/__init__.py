@@ -42,6 +42,8 @@ class Prompt:
     """A system prompt, ready for a model."""
 
     text: str
+    private: bool = False
+    """The owner's notes are in it: what is answered from them is for nobody else."""
 
     @property
     def version(self) -> str:
@@ -106,7 +108,14 @@ class Prompts:
                 f"the prompt for the role {role!r} in {language!r} has {len(text)} characters; "
                 f"shorten it to {MAX_CHARACTERS}"
             )
-        return Prompt(text)
+        return Prompt(text, private=self._has(part("notes")))
+
+    def _has(self, names: list[str]) -> bool:
+        try:
+            self._environment.select_template(names)
+        except jinja2.TemplateNotFound:
+            return False
+        return True
 
 
 class _OwnersLoader(jinja2.FileSystemLoader):
