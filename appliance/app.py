@@ -384,6 +384,8 @@ class App:
             "workers": workers,
             "microphone": snapshot.microphone,
             "speaker": snapshot.speaker,
+            "volume": self.coordinator.volume if self._early is None else 0,
+            "mute_switch": snapshot.mute_switch,
             "providers": self.brain.report() if self.brain else [],
             "rings": {
                 "capture": {

@@ -23,6 +23,9 @@ def describe(report: dict[str, Any], language: str = "en") -> str:
         status = values.get("status")
         word = text(f"status.{status}", language) if status else "not in use"
         lines.append(f"  {part:11} {word}  {values.get('device') or values.get('detail', '')}"[:80])
+    lines.append(f"  volume      {report.get('volume', 0)} %")
+    if report.get("mute_switch"):
+        lines.append(f"  mute switch {text('panel.mute_switch', language)}"[:80])
     rings = report["rings"]
     lost = report["workers"].get("listen", {}).get("stats", {}).get("overruns", 0)
     gaps = report["workers"].get("audio", {}).get("stats", {}).get("underruns", 0)

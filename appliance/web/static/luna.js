@@ -32,7 +32,7 @@ function render() {
   document.body.dataset.state = view.state;
   byId("icon").textContent = ICONS[view.state] ?? "☾";
   byId("state").textContent = text(`state.${view.state}`);
-  byId("detail").textContent = view.detail ?? "";
+  byId("detail").textContent = view.mute_switch ? text("panel.mute_switch") : view.detail ?? "";
   const turn = view.last_turn ?? {};
   const asked = Boolean(turn.question || turn.answer || turn.outcome);
   byId("question").textContent = turn.question || (asked ? "—" : text("page.nothing_yet"));
@@ -79,6 +79,7 @@ function apply(event) {
   const present = turn.turn_id === event.turn_id;
   switch (event.type) {
     case "state_changed": Object.assign(view, { state: event.state, detail: event.detail }); break;
+    case "mute_switched": view.mute_switch = event.muted; break;
     case "worker_changed": view.workers[event.worker] = event; break;
     case "microphone_changed": view.microphone = event; break;
     case "speaker_changed": view.speaker = event; break;
@@ -97,7 +98,7 @@ function connect() {
     byId("lost").hidden = true;
     render();
   });
-  for (const type of ["state_changed", "worker_changed", "microphone_changed", "speaker_changed",
+  for (const type of ["state_changed", "mute_switched", "worker_changed", "microphone_changed", "speaker_changed",
     "turn_started", "heard", "content", "error", "turn_ended"]) {
     source.addEventListener(type, (message) => {
       // A lost connection raises an "error" of its own, without data.
