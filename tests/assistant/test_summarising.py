@@ -21,6 +21,7 @@ class Models:
         self.requests: list[ChatRequest] = []
         self.warmed = 0
         self.fails = fails
+        self.models = {"chat": "small", "code": "small"}
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
         self.requests.append(request)
@@ -29,8 +30,12 @@ class Models:
         yield Delta(text="Earlier: a ship")
         yield Delta(text=" and a storm.", finish="stop")
 
-    def warm(self, role: str, messages: object) -> None:
+    def model(self, role: str) -> str:
+        return self.models[role]
+
+    def warm(self, role: str, messages: tuple[dict[str, str], ...]) -> None:
         self.warmed += 1
+        self.read = messages
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +66,17 @@ async def test_what_does_not_fit_any_more_is_summed_up() -> None:
     assert "Question 7?" not in asked[1]["content"]
     assert "a ship and a storm" in history.messages("You are Luna.")[0]["content"]
     assert models.warmed == 1
+    assert models.read == history.messages(Prompts().render("en").text)
+
+
+async def test_the_conversation_stays_in_the_cache_where_that_costs_no_memory() -> None:
+    models = Models()
+    await run(talked(8), models)
+    assert models.requests[0].role == "code"
+    models = Models()
+    models.models["code"] = "another"
+    await run(talked(8), models)
+    assert models.requests[0].role == "chat"
 
 
 async def test_a_short_conversation_stays_as_it_is() -> None:
