@@ -17,8 +17,9 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from appliance import paths
 from appliance.errors import ServiceError
 from appliance.events import (
     ButtonPressed,
@@ -37,6 +38,8 @@ from appliance.events import (
     from_json,
     to_json,
 )
+
+E = TypeVar("E", bound=Event)
 
 MAX_REQUEST = 2 * 1024 * 1024
 """Bytes of one request at most: 100 kB of text with room to spare."""
@@ -266,3 +269,28 @@ class ControlClient:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+
+async def ask(
+    request: Event, kind: type[E], limit_s: float, meant: Callable[[E], bool] = lambda _: True
+) -> E | None:
+    """Return the running service's answer of *kind* that is *meant*; None without a service.
+
+    Raises:
+        ServiceError: it refuses, or does not answer.
+    """
+    try:
+        client = await ControlClient.connect(paths.control_socket())
+    except ServiceError:
+        return None
+    try:
+        await client.send(request)
+        async with asyncio.timeout(limit_s):
+            async for event in client.events():
+                if isinstance(event, kind) and meant(event):
+                    return event
+    except TimeoutError as error:
+        raise ServiceError("Luna does not answer; look at its log") from error
+    finally:
+        await client.close()
+    raise ServiceError("Luna hung up; look at its log")

@@ -15,8 +15,8 @@ from appliance import paths
 from appliance.actions import quota
 from appliance.actions.backup import folder_of
 from appliance.actions.reminders import book_of
-from appliance.control import ControlClient
-from appliance.errors import LunaError, ServiceError, UsageError
+from appliance.control import ask
+from appliance.errors import LunaError, UsageError
 from appliance.events import JobFinished, JobRequested
 from appliance.settings import Settings
 from appliance.storage.backup import backup, stores
@@ -75,21 +75,8 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _finished(name: str, settings: Settings) -> JobFinished:
     request = JobRequested(name=name, request=uuid.uuid4().hex)
-    try:
-        client = await ControlClient.connect(paths.control_socket())
-    except ServiceError:
-        return await _run_here(name, settings)
-    try:
-        await client.send(request)
-        async with asyncio.timeout(LIMIT_S):
-            async for event in client.events():
-                if isinstance(event, JobFinished) and event.request == request.request:
-                    return event
-    except TimeoutError as error:
-        raise ServiceError("Luna does not answer; look at its log") from error
-    finally:
-        await client.close()
-    raise ServiceError("Luna hung up; look at its log")
+    finished = await ask(request, JobFinished, LIMIT_S, lambda e: e.request == request.request)
+    return finished or await _run_here(name, settings)
 
 
 async def _run_here(name: str, settings: Settings) -> JobFinished:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from appliance import paths
-from appliance.control import ControlClient, Health, HealthRequested
-from appliance.errors import ProviderError, ServiceError, UsageError
+from appliance.control import Health, HealthRequested, ask
+from appliance.errors import ProviderError, UsageError
 from appliance.events import Event, ProviderTested, ProviderTestRequested
 from appliance.providers import assembly, policy
 from appliance.providers.quota_day import Day
 from appliance.settings import Settings
-
-E = TypeVar("E", bound=Event)
 
 ANSWER_LIMIT_S = 5.0
 TEST_LIMIT_S = 180.0
@@ -80,7 +77,7 @@ _ROLES = ("chat", "code", "vision")
 
 async def _running_report() -> list[dict[str, Any]] | None:
     """Return what the running service knows; None when there is none."""
-    health = await _ask_service(HealthRequested(), Health, ANSWER_LIMIT_S)
+    health = await ask(HealthRequested(), Health, ANSWER_LIMIT_S)
     if health is None:
         return None
     rows: list[dict[str, Any]] | None = health.report.get("providers")
@@ -153,7 +150,7 @@ def _test(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _tested(name: str, settings: Settings) -> ProviderTested:
     """Let the running service test *name*: it alone may count. Where there is none, do it here."""
     request = ProviderTestRequested(provider=name)
-    tested = await _ask_service(
+    tested = await ask(
         request, ProviderTested, TEST_LIMIT_S, lambda tested: tested.provider == name
     )
     return tested or await _tested_here(name, settings)
@@ -176,31 +173,6 @@ async def _tested_here(name: str, settings: Settings) -> ProviderTested:
         return await check(router, name)
     finally:
         await parts.close()
-
-
-async def _ask_service(
-    request: Event, kind: type[E], limit_s: float, meant: Callable[[E], bool] = lambda _: True
-) -> E | None:
-    """Return the service's answer of *kind* to *request* that is *meant*; None without a service.
-
-    Raises:
-        ServiceError: it refuses, or does not answer.
-    """
-    try:
-        client = await ControlClient.connect(paths.control_socket())
-    except ServiceError:
-        return None
-    try:
-        await client.send(request)
-        async with asyncio.timeout(limit_s):
-            async for event in client.events():
-                if isinstance(event, kind) and meant(event):
-                    return event
-    except TimeoutError as error:
-        raise ServiceError("Luna does not answer; look at its log") from error
-    finally:
-        await client.close()
-    raise ServiceError("Luna hung up; look at its log")
 
 
 # --- what was sent -------------------------------------------------------------------------------

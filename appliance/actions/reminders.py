@@ -13,8 +13,8 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from appliance import paths
-from appliance.control import ControlClient
-from appliance.errors import LunaError, ServiceError, UsageError, error_of
+from appliance.control import ask
+from appliance.errors import LunaError, UsageError, error_of
 from appliance.events import Event, RemindersAnswered, RemindersRequested
 from appliance.settings import RemindersSettings, Settings
 
@@ -81,24 +81,15 @@ def _request(arguments: argparse.Namespace) -> RemindersRequested:
 
 
 async def _answered(request: RemindersRequested, settings: Settings) -> RemindersAnswered:
-    try:
-        client = await ControlClient.connect(paths.control_socket())
-    except ServiceError:
-        from appliance.reminders.requests import Requests
+    answered = await ask(
+        request, RemindersAnswered, ANSWER_LIMIT_S, lambda e: e.request == request.request
+    )
+    if answered is not None:
+        return answered
+    from appliance.reminders.requests import Requests
 
-        async with book_of(settings) as dialogue:
-            return await Requests(dialogue, settings.general.language).answer(request)
-    try:
-        await client.send(request)
-        async with asyncio.timeout(ANSWER_LIMIT_S):
-            async for event in client.events():
-                if isinstance(event, RemindersAnswered) and event.request == request.request:
-                    return event
-    except TimeoutError as error:
-        raise ServiceError("Luna does not answer; look at its log") from error
-    finally:
-        await client.close()
-    raise ServiceError("Luna hung up; look at its log")
+    async with book_of(settings) as dialogue:
+        return await Requests(dialogue, settings.general.language).answer(request)
 
 
 @asynccontextmanager

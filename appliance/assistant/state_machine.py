@@ -290,6 +290,15 @@ def _awaits(turn: Turn, event: Transcribed) -> bool:
     return turn.attempt == event.attempt and turn.start >= 0 and turn.text is None
 
 
+def _with_words(turn: Turn, event: Transcribed) -> Turn:
+    return replace(
+        turn,
+        text=event.text,
+        language=event.language,
+        language_probability=event.language_probability,
+    )
+
+
 def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
     if appliance.noise is not None and appliance.noise.id == event.turn_id:
         return _noise_transcribed(appliance, appliance.noise, event)
@@ -298,12 +307,7 @@ def _transcribed(appliance: Appliance, event: Transcribed) -> Step:
         return appliance, []
     if turn.apologised:
         return appliance, []
-    turn = replace(
-        turn,
-        text=event.text,
-        language=event.language,
-        language_probability=event.language_probability,
-    )
+    turn = _with_words(turn, event)
     actions: list[Action] = []
     if turn.text:
         turn = replace(turn, replying=True)
@@ -493,13 +497,7 @@ def _speech_started(appliance: Appliance, event: SpeechStarted) -> Step:
 def _noise_transcribed(appliance: Appliance, noise: Turn, event: Transcribed) -> Step:
     if not _awaits(noise, event):
         return appliance, []
-    heard = replace(
-        noise,
-        text=event.text,
-        language=event.language,
-        language_probability=event.language_probability,
-    )
-    return _noise_judged(appliance, heard)
+    return _noise_judged(appliance, _with_words(noise, event))
 
 
 def _noise_judged(appliance: Appliance, noise: Turn) -> Step:
