@@ -8,8 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from appliance import paths
-from appliance.actions.jobs import jobs_of
-from appliance.actions.reminders import policy_of
+from appliance.daily_jobs import jobs_of
 from appliance.errors import LunaError
 from appliance.events import (
     Event,
@@ -23,6 +22,7 @@ from appliance.reminders.dialogue import Dialogue
 from appliance.reminders.jobs import Jobs
 from appliance.reminders.keeper import Keeper, Voice
 from appliance.reminders.requests import Requests
+from appliance.reminders.schedule import Policy
 from appliance.reminders.store import ReminderStore
 from appliance.reminders.wall_clock import Clock, SystemClock, local_zone
 from appliance.settings import Settings
@@ -81,7 +81,7 @@ class Diary:
                 zone=local_zone,
                 publish=self._publish,
                 voice=self._voice,
-                policy=policy_of(settings.reminders),
+                policy=Policy.of(settings.reminders),
             )
             await keeper.start()
             stack.push_async_callback(keeper.stop)

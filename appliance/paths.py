@@ -132,3 +132,8 @@ def control_socket() -> Path:
     if service.exists() and not os.environ.get("LUNA_OWN_SERVICE"):
         return service
     return runtime_dir() / "control.sock"
+
+
+def api_socket() -> Path:
+    """Return the socket of the HTTP API for this machine's own commands, beside the other."""
+    return control_socket().with_name("api.sock")

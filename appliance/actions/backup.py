@@ -11,7 +11,7 @@ from pathlib import Path
 from appliance import paths
 from appliance.errors import StorageError, UsageError
 from appliance.settings import Settings
-from appliance.storage.backup import BACKUPS, backup
+from appliance.storage.backup import backup, folder_of
 from appliance.storage.restore import restore
 
 
@@ -28,15 +28,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     return _restore(arguments, data_dir)
 
 
-def folder_of(settings: Settings, data_dir: Path) -> Path:
-    """Return the folder in which backups are kept."""
-    configured = settings.backup.folder
-    return Path(configured).expanduser() if configured else data_dir / BACKUPS
-
-
 def _backup(arguments: argparse.Namespace, settings: Settings, data_dir: Path) -> int:
     # A folder named by hand is not ours to clean up.
-    folder = Path(arguments.to) if arguments.to else folder_of(settings, data_dir)
+    folder = Path(arguments.to) if arguments.to else folder_of(settings.backup, data_dir)
     keep = 0 if arguments.to else settings.backup.keep
     made = backup(data_dir, folder, secrets=arguments.secrets, keep=keep)
     for note in made.notes:

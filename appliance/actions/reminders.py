@@ -9,18 +9,17 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from appliance import paths
 from appliance.control import ask
 from appliance.errors import LunaError, UsageError, error_of
 from appliance.events import Event, RemindersAnswered, RemindersRequested
-from appliance.settings import RemindersSettings, Settings
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.reminders.dialogue import Dialogue
-    from appliance.reminders.schedule import Policy
 
 ANSWER_LIMIT_S = 15.0
 _NUMBERED = ("show", "change", "snooze", "done", "cancel")
@@ -101,6 +100,7 @@ async def book_of(settings: Settings) -> AsyncIterator[Dialogue]:
     """
     from appliance.reminders.book import Book
     from appliance.reminders.dialogue import Dialogue
+    from appliance.reminders.schedule import Policy
     from appliance.reminders.store import ReminderStore
     from appliance.reminders.wall_clock import SystemClock, local_zone
     from appliance.storage.background import Background
@@ -116,7 +116,7 @@ async def book_of(settings: Settings) -> AsyncIterator[Dialogue]:
                 clock=SystemClock(),
                 zone=local_zone,
                 publish=_ignore,
-                policy=policy_of(settings.reminders),
+                policy=Policy.of(settings.reminders),
             )
             await book.open()
             yield Dialogue(book)
@@ -124,22 +124,6 @@ async def book_of(settings: Settings) -> AsyncIterator[Dialogue]:
             await disk.call(store.close)
     finally:
         disk.close()
-
-
-def policy_of(settings: RemindersSettings) -> Policy:
-    """Return how reminders are announced, from the configuration."""
-    from appliance.reminders.schedule import Policy
-
-    start, end = settings.quiet_from, settings.quiet_to
-    quiet = (time.fromisoformat(start), time.fromisoformat(end)) if start and end else None
-    return Policy(
-        grace_s=settings.grace_minutes * 60.0,
-        repeat_s=settings.repeat_minutes * 60.0,
-        repeat_limit=settings.repeat_limit,
-        snooze_s=settings.snooze_minutes * 60,
-        quiet=quiet,
-        quiet_except=settings.quiet_except,
-    )
 
 
 def _ignore(_: Event) -> None:

@@ -21,6 +21,7 @@ from dateutil.rrule import rrulestr
 from appliance.reminders.records import Countdown, Reminder, Span
 from appliance.reminders.spoken_time.local_time import instant
 from appliance.reminders.wall_clock import Now
+from appliance.settings import RemindersSettings
 
 LATE_S = 60.0
 """From so many seconds on a reminder says that it is late."""
@@ -45,6 +46,19 @@ class Policy:
     """From and to, local time; over midnight if it is so."""
     quiet_except: tuple[str, ...] = ("alarm", "timer")
     """Kinds that are announced all the same."""
+
+    @classmethod
+    def of(cls, settings: RemindersSettings) -> Policy:
+        """Return how reminders are announced, from the configuration."""
+        start, end = settings.quiet_from, settings.quiet_to
+        return cls(
+            grace_s=settings.grace_minutes * 60.0,
+            repeat_s=settings.repeat_minutes * 60.0,
+            repeat_limit=settings.repeat_limit,
+            snooze_s=settings.snooze_minutes * 60,
+            quiet=(time.fromisoformat(start), time.fromisoformat(end)) if start and end else None,
+            quiet_except=settings.quiet_except,
+        )
 
 
 @dataclass(frozen=True)

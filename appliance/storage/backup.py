@@ -28,6 +28,7 @@ from typing import IO, Any
 
 from appliance import __version__
 from appliance.errors import StorageError
+from appliance.settings import BackupSettings
 from appliance.storage import journal
 from appliance.storage.files import FileLayer
 from appliance.storage.recovery import SNAPSHOT, file_name, generations, load
@@ -59,6 +60,11 @@ class Backup:
     """What could not be copied as it should be."""
     removed: list[Path] = field(default_factory=list)
     """Older backups that retention took away."""
+
+
+def folder_of(settings: BackupSettings, data_dir: Path) -> Path:
+    """Return the folder in which backups are kept."""
+    return Path(settings.folder).expanduser() if settings.folder else data_dir / BACKUPS
 
 
 def stores(data_dir: Path) -> list[Path]:
