@@ -127,6 +127,16 @@ def test_what_is_read_back_is_understood_the_same(due: datetime, language: str) 
     assert said.due == due, words
 
 
+@pytest.mark.parametrize("language", ["en", "pt"])
+@pytest.mark.parametrize("day", [10, 11])
+def test_a_near_day_that_is_read_back_is_understood(day: int, language: str) -> None:
+    due = datetime(2026, 3, day, 9)
+    words = say_moment(due, NOW, language)
+    said = parse(words, NOW.replace(tzinfo=ZONE), ZONE, language)
+    assert isinstance(said, Moment), words
+    assert said.due == due, words
+
+
 def test_lengths() -> None:
     assert say_length(3661, "en") == "one hour, one minute and one second"
     assert say_length(7200 * 12, "pt") == "vinte e quatro horas"

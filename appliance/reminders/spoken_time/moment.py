@@ -172,12 +172,16 @@ def _clock(reading: Reading) -> Clock | None:
 def _day(reading: Reading, now: Now) -> Day | Literal["unclear"] | None:
     """Return the one day that was named, "unclear" for two, or None.
 
-    A day of the week and a date may be the same day: "Friday, March 20th".
+    A day of the week and another may be the same: "Friday, March 20th", "tomorrow, Tuesday".
     """
     named = set(reading.days)
     if len(named) < 2:  # noqa: PLR2004
         return next(iter(named), None) or reading.start_day or reading.until_day
     weekday = next((day for day in named if isinstance(day, Weekday)), None)
+    ahead = next((day for day in named if isinstance(day, InDays)), None)
+    if weekday and ahead and len(named) == 2:  # noqa: PLR2004
+        (said,) = ahead.dates(now.today)
+        return ahead if said.weekday() == weekday.day else "unclear"
     date_ = next((day for day in named if isinstance(day, MonthDay)), None)
     if len(named) > 2 or weekday is None or date_ is None:  # noqa: PLR2004
         return "unclear"
