@@ -47,6 +47,7 @@ class WorkerSpec:
     hang_after_s: float = 5.0
     busy_limit_s: float = 60.0
     oom_score_adj: int = 0
+    network: bool = True
 
 
 @dataclass
@@ -183,6 +184,7 @@ class _Link:
                     socket=worker_end,
                     output=worker_output,
                     oom_score_adj=self.spec.oom_score_adj,
+                    network=self.spec.network,
                 ),
                 *self.spec.arguments,
             ),
@@ -247,9 +249,13 @@ class _Link:
         """Ping; return when the worker answers no more."""
         n = 0
         while True:
+            began = monotonic()
             await asyncio.sleep(PING_EVERY_S)
+            now = monotonic()
+            # While this process itself stood still, nobody could have answered it.
+            self.health.last_pong = min(now, self.health.last_pong + now - began - PING_EVERY_S)
             n += 1
-            silent = monotonic() - self.health.last_pong
+            silent = now - self.health.last_pong
             if self._ready:
                 if not self.send_anyway(Ping(n=n)):
                     return "it takes no more messages"

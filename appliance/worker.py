@@ -39,6 +39,8 @@ class WorkerContext:
     """Takes the place of standard output and error: what libraries print ends up in the log."""
     oom_score_adj: int = 0
     """Who is killed first when memory runs out: the higher, the sooner (-1000 to 1000)."""
+    network: bool = True
+    """Whether the worker may open sockets other than Unix ones."""
 
 
 class Worker(Protocol):
@@ -62,9 +64,11 @@ def serve(context: WorkerContext, build: Callable[[WorkerChannel], Worker]) -> N
 
     *build* makes the worker and may take long; it sends ``Ready`` itself when it can work.
     """
-    _settle_in(context)
+    problem = _settle_in(context)
     channel = WorkerChannel(context.socket)
     try:
+        if problem:
+            channel.send(Logged(level="warning", text=problem, worker=context.name))
         worker = build(channel)
     except EOFError:
         return  # the main process went while the worker was loading
@@ -88,8 +92,11 @@ def serve(context: WorkerContext, build: Callable[[WorkerChannel], Worker]) -> N
         channel.close()
 
 
-def _settle_in(context: WorkerContext) -> None:
-    """Tie the process to its parent and leave signals of the terminal to the main process."""
+def _settle_in(context: WorkerContext) -> str:
+    """Tie the process to its parent and leave signals of the terminal to the main process.
+
+    Returns what the owner should know, empty if nothing.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError, AttributeError):
@@ -102,3 +109,18 @@ def _settle_in(context: WorkerContext) -> None:
     with contextlib.suppress(OSError):
         # Not permitted below the present value without privileges; then the order stays as it is.
         Path("/proc/self/oom_score_adj").write_text(str(context.oom_score_adj), encoding="ascii")
+    return "" if context.network else _without_network()
+
+
+def _without_network() -> str:
+    """Shut the network out; return what is wrong if that cannot be done.
+
+    A box whose kernel is too simple for that still has to listen and to answer.
+    """
+    from appliance import seccomp
+
+    try:
+        seccomp.deny_network()
+    except OSError as error:
+        return f"this worker could reach the network, which it never uses: {error.strerror}"
+    return ""

@@ -145,6 +145,15 @@ async def test_a_worker_that_fails_is_replaced(fault: str) -> None:
             os.kill(first, 0)
 
 
+async def test_no_worker_is_blamed_while_the_main_process_itself_stands_still() -> None:
+    async with running(WorkerSpec("echo", echo, hang_after_s=1.0)) as box:
+        await box.until(WorkerChanged, worker="echo", status="ready")
+        time.sleep(2.5)
+        await asyncio.sleep(2.5)
+        health = box.supervisor.health()["echo"]
+        assert (health.status, health.restarts) == ("ready", 0)
+
+
 async def test_one_that_cannot_start_says_why_and_is_tried_again_later() -> None:
     async with running(WorkerSpec("sad", refuses)) as box:
         error = await box.until(Logged, level="error")
