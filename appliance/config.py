@@ -65,6 +65,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Sequence[str] = (),
     checks: Sequence[Check] = (),
+    drafts: Mapping[Path, str] | None = None,
 ) -> Settings:
     """Return the settings.
 
@@ -73,20 +74,47 @@ def load(
         environ: the environment; None means the process's own.
         overrides: ``section.key=value`` from the command line.
         checks: what must hold beyond each single value.
+        drafts: what some of these files are going to contain.
 
     Raises:
         ConfigError: there are mistakes; the message lists all of them, one a line.
     """
+    settings, mistakes = inspect(
+        file, environ=environ, overrides=overrides, checks=checks, drafts=drafts
+    )
+    if mistakes:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise ConfigError("\n  ".join([f"the configuration has {count}:", *mistakes]))
+    return settings
+
+
+def inspect(
+    file: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Sequence[str] = (),
+    checks: Sequence[Check] = (),
+    drafts: Mapping[Path, str] | None = None,
+) -> tuple[Settings, list[str]]:
+    """Return the settings as far as they can be used, and every mistake; see :func:`load`.
+
+    Raises:
+        ConfigError: the folder of the configuration cannot be listed.
+    """
     mistakes: list[str] = []
+    drafts = drafts or {}
     environ = os.environ if environ is None else environ
     sources = [
-        *(_read_file(path, mistakes) for path in ([file] if file else paths.config_files())),
+        *(
+            _read_file(path, mistakes, drafts.get(path))
+            for path in ([file] if file else _files(drafts))
+        ),
         _read_environment(environ),
         _read_overrides(overrides, mistakes),
     ]
     sources = [(values, source) for values, source in sources if values]
     if not (sources or mistakes or checks):
-        return Settings()  # nothing to check, and pydantic takes its time
+        return Settings(), []  # nothing to check, and pydantic takes its time
     from pydantic import TypeAdapter, ValidationError
 
     adapter = TypeAdapter(Settings)
@@ -104,20 +132,30 @@ def load(
     for check in checks:
         for key, what in check(settings, environ):
             mistakes.append(f"{_place(key, [source for _, source in sources])}{key}: {what}")
-    if mistakes:
-        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigError("\n  ".join([f"the configuration has {count}:", *mistakes]))
-    return settings
+    return settings, mistakes
 
 
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _read_file(path: Path, mistakes: list[str]) -> tuple[dict[str, Any], _Source]:
+def _files(drafts: Iterable[Path]) -> list[Path]:
+    """Return the configuration files in their order, those among them that are still drafts."""
+    files = dict.fromkeys([*paths.config_files(), *drafts])
+    main = [path for path in files if path.parent.name != "conf.d"]
+    fragments = [path for path in files if path not in main]
+    return [*main, *sorted(fragments, key=lambda path: path.name)]
+
+
+def _read_file(
+    path: Path, mistakes: list[str], draft: str | None = None
+) -> tuple[dict[str, Any], _Source]:
     source = _Source(str(path), {})
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        if draft is None:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        else:
+            data = draft.encode()
         if len(data) > MAX_BYTES:
             mistakes.append(f"{path}: larger than {MAX_BYTES} bytes; this is no configuration")
             return {}, source
@@ -197,6 +235,12 @@ def _read_overrides(
             continue
         values.setdefault(section, {})[key] = _value(text, section, key)
     return values, _Source("--set", {})
+
+
+def value_of(key: str, text: str) -> Any:
+    """Return what *text* means as the value of *key*, as it would on the command line."""
+    section, _, rest = key.partition(".")
+    return _value(text, section, rest)
 
 
 def _value(text: str, section: str, key: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -11,34 +13,48 @@ from pathlib import Path
 import pytest
 
 from appliance import __version__
+from appliance.actions.completion import commands
 from appliance.cli import build_parser
 from tests.service import LUNA, service
 from tests.sound_card import ASOUNDRC
 
 COMMANDS = (
-    "run",
     "ask",
     "say",
     "listen",
     "turn",
+    "terminal",
+    "run",
     "status",
-    "devices",
     "stop",
+    "restart",
     "mute",
+    "volume",
+    "logs",
+    "doctor",
+    "diagnose",
+    "history",
+    "knowledge",
+    "providers",
+    "quota",
+    "reminders",
+    "jobs",
+    "web",
+    "devices",
+    "mic",
+    "speaker",
+    "wake",
+    "board",
+    "panel",
+    "update",
+    "health",
     "config",
     "models",
+    "completion",
+    "man",
     "storage",
     "backup",
     "restore",
-    "providers",
-    "quota",
-    "knowledge",
-    "history",
-    "reminders",
-    "jobs",
-    "board",
-    "panel",
-    "volume",
 )
 
 
@@ -82,6 +98,21 @@ def test_each_command_has_help_with_an_example(command: str, short_path: Path) -
 def test_all_commands_are_listed_above() -> None:
     actions = [a for a in build_parser()._actions if a.choices]
     assert tuple(actions[0].choices) == COMMANDS  # type: ignore[arg-type]
+
+
+def test_what_carries_out_each_command_is_there(short_path: Path) -> None:
+    for name, command in commands(build_parser()).items():
+        module, _, function = command.get_default("carry_out").partition(":")
+        action = getattr(importlib.import_module(f"appliance.actions.{module}"), function)
+        wanted = 2 if command.get_default("with_settings") else 1
+        assert len(inspect.signature(action).parameters) == wanted, name
+
+
+def test_the_help_fits_a_terminal() -> None:
+    text = build_parser().format_help()
+    assert max(map(len, text.splitlines())) <= 80
+    for name in COMMANDS:
+        assert f"\n  {name} " in text
 
 
 def test_help_is_light() -> None:

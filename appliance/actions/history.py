@@ -43,7 +43,7 @@ def _list(conversations: Conversations, arguments: argparse.Namespace) -> int:
     else:
         print(f"{'NUMBER':>6} {'LAST USED':16} {'MESSAGES':>8}  BEGINS WITH")
         for one in found:
-            title = " ".join(one.title.split())[:TITLE_CHARACTERS]
+            title = _harmless(" ".join(one.title.split()))[:TITLE_CHARACTERS]
             print(f"{one.id:6} {_time(one.updated)} {one.messages:8}  {title}")
     return 0
 
@@ -56,7 +56,7 @@ def _search(conversations: Conversations, arguments: argparse.Namespace) -> int:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False))
     else:
         for one in found:
-            snippet = " ".join(one.snippet.split())
+            snippet = _harmless(" ".join(one.snippet.split()))
             print(f"{one.conversation_id:6} {_time(one.at)} {one.role:9} {snippet}")
     return 0
 
@@ -71,7 +71,7 @@ def _show(conversations: Conversations, arguments: argparse.Namespace) -> int:
             print(json.dumps([asdict(message) for message in messages], ensure_ascii=False))
             continue
         for message in messages:
-            print(f"{_time(message.at)} {message.role}: {message.content}")
+            print(f"{_time(message.at)} {message.role}: {_harmless(message.content)}")
     return 0
 
 
@@ -96,6 +96,11 @@ def _numbers(arguments: argparse.Namespace) -> list[int]:
         return [int(word) for word in arguments.words]
     except ValueError as error:
         raise UsageError("name conversations by their numbers in `luna history list`") from error
+
+
+def _harmless(text: str) -> str:
+    """Return *text* without what could steer the terminal."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
 
 
 def _time(seconds: float) -> str:

@@ -133,27 +133,27 @@ def _test(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.name not in names:
         known = ", ".join(names) or "none"
         raise UsageError(f"{arguments.name} is not configured; configured are: {known}")
-    tested = asyncio.run(_tested(arguments.name, settings))
+    result = asyncio.run(tested(arguments.name, settings))
     if arguments.json:
-        print(json.dumps(asdict(tested), ensure_ascii=False))
-        return 0 if tested.ok else ProviderError.exit_code
-    if not tested.ok:
-        raise ProviderError(tested.detail, kind="failed")
+        print(json.dumps(asdict(result), ensure_ascii=False))
+        return 0 if result.ok else ProviderError.exit_code
+    if not result.ok:
+        raise ProviderError(result.detail, kind="failed")
     print(
-        f"{tested.provider} works: {tested.model} sent its first token after "
-        f"{tested.first_token_ms:.0f} ms ({tested.prompt_tokens} + {tested.completion_tokens} "
+        f"{result.provider} works: {result.model} sent its first token after "
+        f"{result.first_token_ms:.0f} ms ({result.prompt_tokens} + {result.completion_tokens} "
         "tokens)"
     )
     return 0
 
 
-async def _tested(name: str, settings: Settings) -> ProviderTested:
+async def tested(name: str, settings: Settings) -> ProviderTested:
     """Let the running service test *name*: it alone may count. Where there is none, do it here."""
     request = ProviderTestRequested(provider=name)
-    tested = await ask(
-        request, ProviderTested, TEST_LIMIT_S, lambda tested: tested.provider == name
+    answer = await ask(
+        request, ProviderTested, TEST_LIMIT_S, lambda answer: answer.provider == name
     )
-    return tested or await _tested_here(name, settings)
+    return answer or await _tested_here(name, settings)
 
 
 async def _tested_here(name: str, settings: Settings) -> ProviderTested:

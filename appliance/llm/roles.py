@@ -54,7 +54,8 @@ def _vision(settings: LlmSettings, catalogue: Catalogue, models_dir: Path) -> Mo
         return model
     models = catalogue.for_role("vision")
     installed = [model for model in models if is_installed(model, models_dir)]
-    return next(iter(installed or models), None)
+    # Of those that are not there, only one that `luna models pull` would bring without asking.
+    return next(iter(installed or [model for model in models if model.vouched_for]), None)
 
 
 def is_installed(model: Model, models_dir: Path) -> bool:

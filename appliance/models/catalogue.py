@@ -22,6 +22,8 @@ from appliance.errors import ModelError
 OWNER_FILE = "models.toml"
 """Beside ``luna.toml``: models that the owner describes."""
 _MAX_BYTES = 1_000_000
+WORKING_MB = 300
+"""What a model takes in memory besides its files, about."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,18 @@ class Part:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model, from the parts of packages joined in order, or from a URL."""
+    """One file of a model: from the parts of packages joined in order, a model hub or a URL."""
 
     name: str
-    bytes: int
-    sha256: str
+    bytes: int = 0
+    sha256: str = ""
+    """Empty, as the size: nobody has vouched for it yet, and it is not opened."""
     parts: tuple[Part, ...] = ()
     url: str = ""
+    hub: str = ""
+    """``OWNER/REPOSITORY/PATH`` on Hugging Face."""
+    revision: str = ""
+    """Commit on the hub; empty: the newest."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,14 @@ class Model:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        """Return the size of all files; where it is not known, about what memory they need."""
+        known = sum(file.bytes for file in self.files)
+        return known if self.vouched_for else max(self.memory_mb - WORKING_MB, 1) * 1_000_000
+
+    @property
+    def vouched_for(self) -> bool:
+        """Return whether size and hash of every file are known, without which none is opened."""
+        return all(file.sha256 for file in self.files)
 
     def folder(self, models_dir: Path) -> Path:
         """Return where the model lies when it is installed."""
@@ -244,12 +258,17 @@ def _file(table: object) -> ModelFile:
     file = ModelFile(**{**arguments, "parts": parts})
     if not _FILE_NAME.fullmatch(file.name):
         raise ValueError(f"has a file with an unusable name, {file.name!r}")
-    if file.bytes <= 0:
+    known = parts or "bytes" in arguments or "sha256" in arguments
+    if known and file.bytes <= 0:
         raise ValueError(f"has {file.name} with an impossible size")
-    if not all(_SHA256.fullmatch(digest) for digest in (file.sha256, *(p.sha256 for p in parts))):
+    if known and not all(
+        _SHA256.fullmatch(digest) for digest in (file.sha256, *(p.sha256 for p in parts))
+    ):
         raise ValueError(f"has {file.name} with a sha256 that is not 64 small hexadecimal digits")
-    if bool(parts) == bool(file.url):
-        raise ValueError(f"has {file.name}, which needs either parts or a url")
+    if [bool(parts), bool(file.url), bool(file.hub)].count(True) != 1:
+        raise ValueError(f"has {file.name}, which needs either parts or a url or a place on a hub")
+    if file.hub and not _HUB.fullmatch(file.hub):
+        raise ValueError(f"has {file.name}, whose hub is not OWNER/REPOSITORY/PATH")
     if file.url and not file.url.startswith(("https://", "http://")):
         raise ValueError(f"has {file.name}, whose url is neither https nor http")
     for part in parts:
@@ -261,6 +280,7 @@ def _file(table: object) -> ModelFile:
 _CHUNK = 1 << 20
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HUB = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(/[\w-][\w.+-]*)+")
 _PACKAGE = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9._+!-]+")
 _TOML_TYPES: dict[object, tuple[type, str]] = {"str": (str, "text"), "int": (int, "a whole number")}
 
@@ -307,8 +327,14 @@ def verify_file(
     *progress* is called with the bytes read, every ``_CHUNK``; what it raises stops the work.
 
     Raises:
-        ModelError: the file is missing, has another length, or another hash.
+        ModelError: the file is missing, has another length, or another hash, or nobody knows
+            which it should have.
     """
+    if not file.sha256:
+        raise ModelError(
+            f"model {model.name} is not opened, because its hash is not known; "
+            f"`luna models pull {model.name}` says how to vouch for it"
+        )
     path = model.folder(models_dir) / file.name
     repair = f"run `luna models pull {model.name}`"
     try:
@@ -330,6 +356,12 @@ def verify_file(
             f"model {model.name}: {path} cannot be read ({error.strerror}); {repair}"
         ) from error
     return path
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file; raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _digest(stream: io.FileIO, progress: Callable[[int], None]) -> str:

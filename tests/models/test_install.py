@@ -1,4 +1,4 @@
-"""Installing: real pip on tiny wheels made here, a loopback web server, a full disk."""
+"""Installing: real pip on tiny wheels made here, a full disk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,7 @@ def test_parts_are_joined_in_order(model: Model, models_dir: Path) -> None:
 
 def test_parts_in_another_order_are_refused(model: Model, models_dir: Path) -> None:
     wrong = only_file(model, parts=model.files[0].parts[::-1])
-    with pytest.raises(ModelError, match="not what the catalogue describes"):
+    with pytest.raises(ModelError, match="not what its description says"):
         pull(wrong, models_dir)
     assert nothing_is_visible(wrong, models_dir)
 
@@ -242,102 +241,6 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(model: Model, tmp_path:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelError, match="cannot be stored"):
         pull(model, tmp_path / "file/models")
-
-
-class WebServer:
-    """Serves DATA, and cuts each answer after *cut* bytes; remembers the ranges asked for."""
-
-    def __init__(self) -> None:
-        self.cut, self.ranges, self.honours_ranges = len(DATA), list[str](), True
-        self.extra = b""
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path != "/model.bin":
-                    self.send_error(404)
-                    return
-                wanted = self.headers.get("Range", "")
-                outer.ranges.append(wanted)
-                start = int(wanted[6:-1]) if wanted and outer.honours_ranges else 0
-                body = (DATA + outer.extra)[start:]
-                self.send_response(206 if start else 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: outer.cut])
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    server = WebServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def from_web(web: WebServer) -> Callable[[str], Model]:
-    def make(path: str = "/model.bin") -> Model:
-        file = ModelFile("model.bin", len(DATA), digest(DATA), url=web.address + path)
-        return Model("web", "Web", ("chat",), "MIT", ("en",), 1, (file,))
-
-    return make
-
-
-def test_a_download_that_is_cut_goes_on(
-    from_web: Callable[..., Model], web: WebServer, models_dir: Path
-) -> None:
-    web.cut = 120_000
-    assert (pull(from_web(), models_dir) / "model.bin").read_bytes() == DATA
-    assert web.ranges == ["", "bytes=120000-", "bytes=240000-"]
-
-
-def test_the_next_attempt_goes_on_where_the_last_one_stopped(
-    from_web: Callable[..., Model], web: WebServer, models_dir: Path
-) -> None:
-    (models_dir / ".partial/web").mkdir(parents=True)
-    (models_dir / ".partial/web/model.bin.growing").write_bytes(DATA[:1234])
-    pull(from_web(), models_dir)
-    assert web.ranges == ["bytes=1234-"]
-
-
-def test_a_server_without_ranges_that_always_cuts_is_given_up(
-    from_web: Callable[..., Model], web: WebServer, models_dir: Path
-) -> None:
-    web.cut, web.honours_ranges = 120_000, False
-    with pytest.raises(ModelError, match="connection was cut"):
-        pull(from_web(), models_dir)
-    assert len(web.ranges) == 2
-    assert nothing_is_visible(from_web(), models_dir)
-
-
-def test_more_than_the_declared_size_is_not_taken(
-    from_web: Callable[..., Model], web: WebServer, models_dir: Path
-) -> None:
-    web.extra, web.cut = bytes(5_000_000), 6_000_000
-    with pytest.raises(ModelError, match="size or hash is wrong"):
-        pull(from_web(), models_dir)
-    assert nothing_is_visible(from_web(), models_dir)
-
-
-def test_a_page_that_is_not_there_and_a_dead_server_are_one_sentence(
-    from_web: Callable[..., Model], web: WebServer, models_dir: Path
-) -> None:
-    with pytest.raises(ModelError, match="Not Found"):
-        pull(from_web("/other"), models_dir)
-    web.close()
-    with pytest.raises(ModelError, match="Connection refused"):
-        pull(from_web(), models_dir)
 
 
 def test_the_command_prints_one_sentence_and_fails(tmp_path: Path) -> None:
