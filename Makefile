@@ -15,7 +15,7 @@ SETUP       := image_build/setup
 # A Python that can make environments (pyenv's, for one) needs none of Debian's.
 DEBIAN_RUN  := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv python3-dev)
 DEBIAN_RUN  += build-essential libportaudio2 espeak-ng
-DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime
+DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime chromium tmux
 
 # A finished step leaves a stamp named after the hash of what went into it, so that a step is done
 # again when its inputs differ, and an interrupted one is not taken for done. The stamps lie in the
@@ -40,7 +40,7 @@ export LUNA_MODELS_DIR := $(MODELS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint bench backup setup setup-test lock clean debian-run debian-test
+.PHONY: help man install uninstall deb run test lint bench backup setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -61,6 +61,20 @@ bench: setup-test ## Measure, print the table, write build/benchmarks/results.js
 
 backup: debian-run $(RUNTIME) $(PACKAGE) ## Save everything Luna keeps in one file (ARGS="--to FOLDER")
 	@$(BIN)/luna backup $(ARGS)
+
+man: $(RUNTIME) $(PACKAGE) ## Write the manual pages to build/man
+	@$(BIN)/luna man --to build/man/man1
+
+install: debian-run $(RUNTIME) $(LLAMA) ## Install as a systemd service (DESTDIR=..., WITH_MODELS=no)
+	@DESTDIR=$(DESTDIR) sh $(SETUP)/install.sh $(abspath $(BIN)/python) $(WHEELS) $(abspath build/install)
+
+uninstall: ## Remove what `make install` installed; data stays (PURGE=1 removes it)
+	@DESTDIR=$(DESTDIR) PURGE=$(PURGE) sh $(SETUP)/uninstall.sh
+
+deb: debian-run $(RUNTIME) ## Build a Debian package for this kind of machine in build/
+	@sh $(SETUP)/debian_packages.sh dpkg-dev
+	@$(BIN)/python -m image_build.deb --cache $(WHEELS) --out build \
+	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable)"
 
 setup: debian-run $(RUNTIME) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(WEIGHTS) ## Install what is missing to run
 

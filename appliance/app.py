@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from appliance import __version__, control, paths
-from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
+from appliance import __version__, control, paths, sound_jobs
 from appliance.bus import EventBus
 from appliance.clock import monotonic
+from appliance.commands import BOX, FILE, PAGE, Command, MeasureSound, PlayTone
 from appliance.engines import Engines
 from appliance.errors import ServiceError, error_of
 from appliance.events import (
@@ -23,30 +23,38 @@ from appliance.events import (
     GenerationFinished,
     JobRequested,
     Logged,
+    LoopbackRequested,
+    MeterRequested,
+    PairingRequested,
     ProviderTestRequested,
     RemindersRequested,
+    RestartRequested,
     SayRequested,
+    ServiceStarted,
     Snapshot,
     StateChanged,
     StopRequested,
     TextAsked,
     TokensGenerated,
+    ToneRequested,
     WorkerChanged,
 )
 from appliance.log import log_event
+from appliance.loopback_test import LoopbackTest
 from appliance.machine import free_memory_percent
+from appliance.page_sound import PageSound
+from appliance.service_manager import ServiceManager
 from appliance.settings import Settings
-from appliance.supervisor import Supervisor, WorkerSpec
+from appliance.supervisor import Supervisor
+from appliance.workers import Rings, worker_spec
 
 if TYPE_CHECKING:
     from appliance.assistant.tools import Facts
     from appliance.brain import Brain
     from appliance.diary import Diary
+    from appliance.page import Page
     from appliance.panel.front import Front
 
-CAPTURE_SECONDS = 60.0
-"""Longest utterance (28 s), and as much again for the workers to come back after a crash."""
-PLAYBACK_SECONDS = 8.0
 HEAR_FIRST_S = 5.0
 """The heavy workers wait this long at most for those that hear, which need the cores first."""
 
@@ -81,6 +89,7 @@ class App:
     brain: Brain | None = field(default=None, init=False)
     front: Front | None = field(default=None, init=False)
     diary: Diary | None = field(default=None, init=False)
+    page: Page | None = field(default=None, init=False)
     _early: list[Event] | None = field(default_factory=list, init=False)
     """What workers said before there was a coordinator."""
     _last_error: dict[str, str] = field(default_factory=dict, init=False)
@@ -103,19 +112,21 @@ class App:
         self.bus = EventBus(Snapshot(state="starting", version=__version__))
         stack.callback(self.bus.close)
         self.bus.listen(log_event)
+        self.manager = ServiceManager(self.bus.publish)
         if self.plan.service:
+            self.bus.listen(self.manager.handle)
             self._control = control.ControlServer(
                 paths.control_socket(), self.request, self.events, self.health
             )
             await self._control.start()
             stack.push_async_callback(self._control.stop)
 
-        self.capture = CaptureRing(CAPTURE_SECONDS)
-        stack.callback(self.capture.close)
-        self.playback = PlaybackRing(PLAYBACK_SECONDS)
-        stack.callback(self.playback.close)
+        self.rings = Rings()
+        stack.callback(self.rings.close)
+        self.capture, self.playback = self.rings.captures[BOX], self.rings.playbacks[BOX]
         self.supervisor = Supervisor(self._on_event)
         stack.push_async_callback(self.supervisor.stop)
+        self._watch()
         # Nothing is captured before it is known where the mute switch stands.
         self.capture.shut = self.plan.service
 
@@ -125,16 +136,10 @@ class App:
         if self.plan.audio_last:
             first = ["listen"]
         for name in first:
-            self.supervisor.start(self._hearing(name))
+            self._start_worker(name)
         await asyncio.sleep(0)
         if self.plan.service:
-            from appliance.panel.front import Front
-
-            self.front = Front(
-                self.settings, self.engines.panels, self.request, self.bus, self.capture
-            )
-            self.bus.snapshot = replace(self.bus.snapshot, volume=self.front.volume.percent)
-            stack.push_async_callback(self.front.stop)
+            self._build_front()
         self._coordinate()
         if self.front is not None:
             await self.front.start()
@@ -147,16 +152,65 @@ class App:
             await self.diary.start()
         for name in wanted:
             if name not in HEARING:
-                self.supervisor.start(self._thinking(name))
+                self._start_worker(name)
         if self.plan.audio_last:
             await self.ready(*(name for name in wanted if name != "audio"))
-            self.supervisor.start(self._hearing("audio"))
+            self._start_worker("audio")
         if self.plan.service and self.settings.web.enabled:
-            from appliance.web import server
+            await self._open_page()
 
-            self.web = await server.start(self.bus, self.settings.web, self.health)
-            stack.push_async_callback(self.web.stop)
-            self.bus.publish(Logged(level="info", text=f"the page is at {self.web.url}"))
+    def _build_front(self) -> None:
+        """Build buttons and LEDs; they know where the mute switch stands."""
+        from appliance.panel.front import Front
+
+        self.front = Front(self.settings, self.engines.panels, self.request, self.bus, self.capture)
+        self.bus.snapshot = replace(self.bus.snapshot, volume=self.front.volume.percent)
+        self._stack.push_async_callback(self.front.stop)
+
+    async def _open_page(self) -> None:
+        """Let browsers, and the commands of this machine, in."""
+        from appliance.page import open_page
+
+        self.page = await open_page(self, paths.api_socket())
+        self._stack.push_async_callback(self.page.stop)
+        self.bus.publish(Logged(level="info", text=f"the page is at {self.page.url}"))
+
+    def _watch(self) -> None:
+        """Remember the last turns and log lines, and look how the box is."""
+        if not self.plan.service:
+            return
+        from appliance import machine, vitals
+        from appliance.log_buffer import LogBuffer
+        from appliance.turn_log import TurnLog
+        from appliance.watcher import Watcher
+
+        general = self.settings.general
+        self.log = LogBuffer()
+        self.log.attach()
+        self._stack.callback(self.log.detach)
+        self.turns = TurnLog(self.settings.thresholds)
+        self.bus.listen(self.turns.handle)
+        self.watcher = Watcher(
+            self.settings.thresholds,
+            self.bus.publish,
+            self.supervisor.health,
+            lambda: self.capture.blocks_written,
+            {
+                "data": paths.data_dir(general.data_dir),
+                "models": paths.models_dir(general.models_dir),
+            },
+        )
+        self.bus.listen(self.watcher.handle)
+        self.watcher.start()
+        self.bus.publish(
+            ServiceStarted(
+                version=__version__,
+                board=machine.model(),
+                cores=os.cpu_count() or 1,
+                memory_mb=vitals.memory().get("MemTotal", 0.0),
+            )
+        )
+        self._stack.push_async_callback(self.watcher.stop)
 
     def _coordinate(self) -> None:
         """Build the coordinator and give it what the workers have said already."""
@@ -168,7 +222,7 @@ class App:
         settings = self.settings
         listen, assistant = settings.listen, settings.assistant
         self.coordinator = Coordinator(
-            workers=self.supervisor,
+            workers=self,
             publish=self.bus.publish,
             options=Options(
                 wait_for_speech_s=listen.wait_for_speech_s,
@@ -184,9 +238,35 @@ class App:
             history=History(),
             volume=self.front.volume.percent if self.front else settings.audio.volume,
         )
+        self._serve_other_sound()
         early, self._early = self._early, None
         for event in early or []:
             self._pass_on(event)
+
+    def _serve_other_sound(self) -> None:
+        """Build those who speak through the workers without the box's microphone and speaker."""
+        from appliance.texts import text
+
+        language = self.settings.general.language
+        self.page_sound = PageSound(
+            self.rings.captures[PAGE],
+            self.rings.playbacks[PAGE],
+            request=self.request,
+            report=self.coordinator.handle,
+            refusal=lambda: text("speech.cannot_listen", language),
+        )
+        self.bus.listen(self.page_sound.handle)
+        self.page_sound.start()
+        self._stack.callback(self.page_sound.stop)
+        self.sound_jobs = sound_jobs.SoundJobs(
+            self.rings.captures[FILE],
+            self.rings.playbacks[FILE],
+            send=self.send,
+            language=language,
+        )
+        self.bus.listen(self.sound_jobs.follow)
+        self.loopback_test = LoopbackTest(self.capture, self.send, self.bus.publish)
+        self._stack.callback(self.loopback_test.stop)
 
     async def _think(self) -> None:
         """Build what answers, and connect it; much is imported for it."""
@@ -228,7 +308,8 @@ class App:
         from appliance.assistant.tools import tell_status
 
         facts = self._facts(datetime.now().astimezone())
-        return [tell_status(facts, self.settings.general.language)]
+        language = self.settings.general.language
+        return [tell_status(facts, language), *self.watcher.sentences(language)]
 
     def _facts(self, now: datetime) -> Facts:
         """Return what the built-in commands answer from."""
@@ -248,43 +329,14 @@ class App:
 
     # --- workers ---
 
-    def _hearing(self, name: str) -> WorkerSpec:
-        """Return how the sound card's worker or the listening one is started."""
-        settings, engines = self.settings, self.engines
-        if name == "audio":
-            from appliance.audio import process as audio
+    def _start_worker(self, name: str) -> None:
+        self.supervisor.start(worker_spec(name, self.settings, self.engines, self.rings))
 
-            arguments = self.capture, self.playback, settings.audio, engines.sound_card
-            # A sound server that died can hold a call for ever; nothing it does takes this long.
-            return WorkerSpec("audio", audio.main, arguments, busy_limit_s=8.0)
-        from appliance.listen import process as listen
-
-        parts = engines.wake_word, engines.voice_activity, engines.turn_model
-        return WorkerSpec(
-            "listen", listen.main, (self.capture, settings.listen, *parts), oom_score_adj=100
-        )
-
-    def _thinking(self, name: str) -> WorkerSpec:
-        """Return how a worker with a model is started.
-
-        The larger the model, the sooner it goes when memory runs out.
-        """
-        settings, engines = self.settings, self.engines
-        if name == "stt":
-            from appliance.stt import process as stt
-
-            return WorkerSpec(
-                "stt", stt.main, (self.capture, engines.transcriber), oom_score_adj=300
-            )
-        if name == "tts":
-            from appliance.tts import process as tts
-
-            arguments = self.playback, settings.tts, engines.voices
-            return WorkerSpec("tts", tts.main, arguments, oom_score_adj=300)
-        from appliance.llm import process as llm
-
-        limit = settings.assistant.history_tokens
-        return WorkerSpec("llm", llm.main, (engines.language_models, limit), oom_score_adj=600)
+    def send(self, worker: str, command: Command) -> bool:
+        """Send to a worker, or to the page, where it is about the reply of one of its turns."""
+        if worker == PAGE:
+            return self.page_sound.send(command)
+        return self.supervisor.send(worker, command)
 
     async def ready(self, *workers: str) -> None:
         """Wait until these workers (none named: all) are ready.
@@ -318,6 +370,8 @@ class App:
 
     def _pass_on(self, event: Event) -> None:
         """Give an event to whom it concerns: what the models write is the brain's."""
+        if self.sound_jobs.take(event) or self.loopback_test.take(event):
+            return
         if self.brain is not None:
             self.brain.local.take(event)
         if not isinstance(event, TokensGenerated | GenerationFinished | Classified):
@@ -332,7 +386,7 @@ class App:
             ServiceError: it is refused; the sentence says why.
         """
         if self._early is not None:
-            raise ServiceError("Luna is still starting; try again in a moment")
+            raise _starting()
         if self.front is not None:
             event = self.front.admit(event)
         if isinstance(event, ButtonPressed | StopRequested) and self.diary and self.diary.rings():
@@ -343,14 +397,40 @@ class App:
             self.coordinator.request(event)
         elif isinstance(event, RemindersRequested | JobRequested):
             if self.diary is None:
-                raise ServiceError("Luna is still starting; try again in a moment")
+                raise _starting()
             self.diary.request(event)
         elif isinstance(event, ProviderTestRequested):
             if self.brain is None:
-                raise ServiceError("Luna is still starting; try again in a moment")
+                raise _starting()
             self.brain.test(event.provider)
-        else:
+        elif isinstance(event, PairingRequested):
+            if self.page is None:
+                raise ServiceError("there is no page; see [web] enabled")
+            self.page.pair()
+        elif isinstance(event, LoopbackRequested):
+            self.loopback_test.request(event, self.bus.snapshot)
+        elif not self._order(event):
             self.coordinator.handle(event)
+
+    def _order(self, event: Event) -> bool:
+        """Pass on what concerns one worker alone; return whether it was such a request.
+
+        Raises:
+            ServiceError: a value makes no sense.
+        """
+        match event:
+            case RestartRequested():
+                self.supervisor.restart(event.worker)
+            case MeterRequested(seconds=int() | float() as seconds) if seconds >= 0:
+                command = MeasureSound(seconds=seconds, alone=bool(event.alone))
+                self.supervisor.send("listen", command)
+            case ToneRequested(side="both" | "left" | "right" as side):
+                self.supervisor.send("audio", PlayTone(side=side))
+            case MeterRequested() | ToneRequested():
+                raise ServiceError(f"{event.type} has a value that makes no sense")
+            case _:
+                return False
+        return True
 
     def events(self) -> AsyncIterator[Event]:
         """Return a new subscription: a snapshot, then every public event."""
@@ -361,7 +441,7 @@ class App:
         return health["listen"].stats.get("overruns", 0.0) if "listen" in health else 0.0
 
     def health(self) -> dict[str, Any]:
-        """Return the report of ``/health``."""
+        """Return the whole report on the service: `luna status`, ``/api/v1/status``."""
         now = monotonic()
         workers = {
             name: {
@@ -386,6 +466,7 @@ class App:
             "speaker": snapshot.speaker,
             "volume": self.coordinator.volume if self._early is None else 0,
             "mute_switch": snapshot.mute_switch,
+            "vitals": snapshot.vitals,
             "providers": self.brain.report() if self.brain else [],
             "rings": {
                 "capture": {
@@ -399,3 +480,7 @@ class App:
                 },
             },
         }
+
+
+def _starting() -> ServiceError:
+    return ServiceError("Luna is still starting; try again in a moment").worded("refusal.starting")

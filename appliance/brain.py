@@ -87,6 +87,12 @@ class Brain:
         self._data = paths.data_dir(settings.general.data_dir)
         self._zone = assembly.owner_zone()
         self._for_speech = assembly.usable(settings, "stt") | assembly.usable(settings, "tts")
+        llm = settings.llm
+        self.limits: dict[Role, RoleLimits] = {
+            "chat": RoleLimits(llm.max_tokens, llm.temperature),
+            "code": RoleLimits(llm.code_max_tokens, llm.code_temperature),
+            "vision": RoleLimits(llm.vision_max_tokens, llm.vision_temperature),
+        }
         self.local = LocalModels(body.send, models)
         self.providers = assembly.assemble(settings, on_event=body.publish)
         self.router = Router(
@@ -108,19 +114,13 @@ class Brain:
         saved = self._saved_history()
         recall = self._recall()
         self._stack.push_async_callback(recall.close)
-        llm = settings.llm
-        limits: dict[Role, RoleLimits] = {
-            "chat": RoleLimits(llm.max_tokens, llm.temperature),
-            "code": RoleLimits(llm.code_max_tokens, llm.code_temperature),
-            "vision": RoleLimits(llm.vision_max_tokens, llm.vision_temperature),
-        }
         prompts = Prompts(paths.config_dir() / "prompts", PromptFacts(device=machine.model()))
-        answering = Answering(
+        answering = self.answering = Answering(
             router=self.router,
             local=self.local,
             history=body.history,
             prompts=prompts,
-            limits=limits,
+            limits=self.limits,
             recall=recall,
             tool=BuiltIn(lambda: body.facts(datetime.now(self._zone)), body.request, body.history),
             camera=camera.capture,

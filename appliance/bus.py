@@ -21,6 +21,7 @@ from appliance.events import (
     Event,
     Heard,
     JobFinished,
+    LoopbackMeasured,
     MicrophoneChanged,
     MuteRequested,
     MuteSwitched,
@@ -35,12 +36,15 @@ from appliance.events import (
     ReminderMissed,
     RemindersAnswered,
     Snapshot,
+    SoundMeasured,
     SpeakerChanged,
     StateChanged,
     Status,
     ToolCall,
     TurnEnded,
     TurnStarted,
+    UpdateProgress,
+    Vitals,
     VolumeRequested,
     WakeHeard,
     WorkerChanged,
@@ -55,6 +59,7 @@ PUBLIC = (
     Error,
     Heard,
     JobFinished,
+    LoopbackMeasured,
     MicrophoneChanged,
     MuteRequested,
     MuteSwitched,
@@ -68,12 +73,15 @@ PUBLIC = (
     ReminderDue,
     ReminderMissed,
     RemindersAnswered,
+    SoundMeasured,
     SpeakerChanged,
     StateChanged,
     Status,
     ToolCall,
     TurnEnded,
     TurnStarted,
+    UpdateProgress,
+    Vitals,
     VolumeRequested,
     WakeHeard,
     WorkerChanged,
@@ -101,6 +109,8 @@ def apply(snapshot: Snapshot, event: Event) -> Snapshot:  # noqa: PLR0912 - one 
             return replace(snapshot, speaker=_fields(event))
         case WorkerChanged():
             return replace(snapshot, workers={**snapshot.workers, event.worker: _fields(event)})
+        case Vitals():
+            return replace(snapshot, vitals=_fields(event))
         case TurnStarted():
             return replace(snapshot, last_turn={"turn_id": event.turn_id, "source": event.source})
         case Heard() if snapshot.last_turn.get("turn_id") == event.turn_id:
@@ -115,6 +125,17 @@ def apply(snapshot: Snapshot, event: Event) -> Snapshot:  # noqa: PLR0912 - one 
         case Content() if snapshot.last_turn.get("turn_id") == event.turn_id:
             answer = snapshot.last_turn.get("answer", "") + event.text
             return replace(snapshot, last_turn={**snapshot.last_turn, "answer": answer})
+        case AgentSwitch() if snapshot.last_turn.get("turn_id") == event.turn_id:
+            answers = {"role": event.role, "provider": event.provider, "model": event.model}
+            return replace(snapshot, last_turn={**snapshot.last_turn, **answers})
+        case ProviderChosen() if snapshot.last_turn.get("turn_id") == event.turn_id:
+            chosen = {
+                "provider": event.provider,
+                "model": event.model,
+                "reason": event.reason,
+                "skipped": event.skipped,
+            }
+            return replace(snapshot, last_turn={**snapshot.last_turn, **chosen})
         case Error() if snapshot.last_turn.get("turn_id") == event.turn_id:
             return replace(snapshot, last_turn={**snapshot.last_turn, "error": event.text})
         case TurnEnded():
@@ -163,13 +184,17 @@ class EventBus:
             queue.get_nowait()
         queue.put_nowait(None)
 
+    def current(self) -> Snapshot:
+        """Return the snapshot of this moment."""
+        return replace(self.snapshot, uptime_s=round(monotonic() - self._started, 1))
+
     def subscribe(self) -> AsyncIterator[Event]:
         """Return an iterator: a snapshot of this moment, then every public event.
 
         It ends when the bus is closed or the subscriber was too slow.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue(BACKLOG)
-        queue.put_nowait(replace(self.snapshot, uptime_s=round(monotonic() - self._started, 1)))
+        queue.put_nowait(self.current())
         self._queues.add(queue)
         return self._drain(queue)
 

@@ -11,6 +11,10 @@ from typing import Any
 
 from appliance.events import Message
 
+BOX, PAGE, FILE = "", "page", "file"
+"""Streams: whose microphone and speaker a command is about. The box's own; the browser's that
+somebody talks through; sound from files and for files, which no turn waits for."""
+
 
 class Command(Message):
     """An order for a worker."""
@@ -46,6 +50,14 @@ class PlayEarcon(Command):
 
     name: str
     """``wake``, ``error``, ``done`` or ``reminder``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayTone(Command):
+    """Play a test tone (see :mod:`appliance.audio.tone`), mixed over whatever is playing."""
+
+    side: str = "both"
+    """``both``, ``left`` or ``right``; a mono speaker plays them alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +107,7 @@ class OpenMicrophone(Command):
     """A button is held: only its release (``CloseMicrophone``) ends the utterance."""
     wait_s: float = 6.0
     """How long to wait for speech before ``NothingHeard``."""
+    stream: str = BOX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +126,15 @@ class WatchForSpeech(Command):
     """Where to begin; -1 means now."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeasureSound(Command):
+    """Send ``SoundMeasured`` of the box's microphone for so long from now; 0 stops it."""
+
+    seconds: float
+    alone: bool = False
+    """No wake word opens a turn meanwhile."""
+
+
 # --- stt ---------------------------------------------------------------------------------
 
 
@@ -128,6 +150,7 @@ class Transcribe(Command):
     """Force this language; empty means: find out among the configured ones."""
     provider: str = ""
     """Have this provider do it; empty: the box itself."""
+    stream: str = BOX
 
 
 # --- llm ---------------------------------------------------------------------------------
@@ -156,6 +179,8 @@ class Generate(Command):
     temperature: float = 0.3
     continues: str = ""
     """The beginning of the answer that was given already: go on exactly after it."""
+    whole: bool = False
+    """Nothing of the conversation may be left out: one that is too long is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +211,7 @@ class Speak(Command):
     language: str
     provider: str = ""
     """Have this provider's voice do it; empty: the box's own."""
+    stream: str = BOX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,3 +219,4 @@ class EndSpeech(Command):
     """No more clauses for this turn: mark the end in the playback ring."""
 
     turn_id: int
+    stream: str = BOX

@@ -26,14 +26,20 @@ from appliance.events import (
     ButtonReleased,
     Event,
     JobRequested,
+    LoopbackRequested,
     Message,
+    MeterRequested,
     MuteRequested,
+    PairingRequested,
     ProviderTestRequested,
     RemindersRequested,
     RepeatRequested,
+    RestartRequested,
     SayRequested,
     StopRequested,
     TextAsked,
+    ToneRequested,
+    UpdateProgress,
     VolumeRequested,
     from_json,
     to_json,
@@ -51,11 +57,17 @@ ALLOWED = (
     SayRequested,
     StopRequested,
     MuteRequested,
+    LoopbackRequested,
     ProviderTestRequested,
     RepeatRequested,
+    RestartRequested,
     VolumeRequested,
     RemindersRequested,
     JobRequested,
+    PairingRequested,
+    MeterRequested,
+    ToneRequested,
+    UpdateProgress,
 )
 
 
@@ -79,6 +91,10 @@ class Refused(Event):
 
 
 Subscribe = Callable[[], AsyncIterator[Event]]
+
+
+class RequestRefusedError(ServiceError):
+    """A request was not accepted; the connection goes on."""
 
 
 class ControlServer:
@@ -124,10 +140,7 @@ class ControlServer:
                 )
             finally:
                 os.umask(mask)
-            with contextlib.suppress(KeyError, PermissionError):
-                # Members of the group may talk to the service; elsewhere there is no such group.
-                os.chown(self._path, -1, grp.getgrnam(GROUP).gr_gid)
-                self._path.chmod(0o660)
+            share(self._path)
         except OSError as error:
             raise ServiceError(
                 f"the control socket {self._path} cannot be made: {error.strerror}"
@@ -149,7 +162,7 @@ class ControlServer:
         self._clients.add(task)
         sender = asyncio.create_task(self._send_events(writer))
         try:
-            if not _allowed(writer.get_extra_info("socket")):
+            if not admitted(writer.get_extra_info("socket")):
                 _write(writer, Refused(text=f"only members of the group {GROUP} may do this"))
                 return
             while line := await reader.readline():
@@ -191,7 +204,18 @@ def _write(writer: asyncio.StreamWriter, *messages: Message) -> None:
         writer.write(to_json(message).encode() + b"\n")
 
 
-def _allowed(connection: socket.socket) -> bool:
+def share(path: Path) -> None:
+    """Let the members of the group open a socket; on a laptop there is no such group.
+
+    Raises:
+        OSError: there is no such socket.
+    """
+    with contextlib.suppress(KeyError, PermissionError):
+        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+        path.chmod(0o660)
+
+
+def admitted(connection: socket.socket) -> bool:
     """Ask the kernel who is calling (``SO_PEERCRED``)."""
     size = struct.calcsize("3i")
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
@@ -250,7 +274,8 @@ class ControlClient:
         """Yield the snapshot and then events, until the service closes the connection.
 
         Raises:
-            ServiceError: a request was refused, or the connection broke.
+            RequestRefusedError: a request was refused; call again to go on.
+            ServiceError: the connection broke.
         """
         while True:
             try:
@@ -261,7 +286,7 @@ class ControlClient:
                 return
             message = from_json(line)
             if isinstance(message, Refused):
-                raise ServiceError(message.text)
+                raise RequestRefusedError(message.text)
             if isinstance(message, Event):
                 yield message
 

@@ -116,6 +116,12 @@ class Diary:
         await self._voice.may_speak()
         await self._voice.speak(text, self._settings.general.language)
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Announce by other settings from now on."""
+        self._settings = settings
+        if self._keeper is not None:
+            self._keeper.follow(Policy.of(settings.reminders))
+
     # --- what is said ---------------------------------------------------------------------
 
     def concerns(self, words: str, language: str) -> bool:
@@ -129,6 +135,10 @@ class Diary:
         async with self._lock:
             reply = await self._dialogue.handle(words, language)
         return None if reply is None else reply.text
+
+    def waiting(self) -> int:
+        """Return how many reminders have still something to say."""
+        return sum(one.open for one in self._keeper.records.values()) if self._keeper else 0
 
     def rings(self) -> bool:
         """Return whether something was announced that nobody has answered."""

@@ -47,6 +47,8 @@ class Engines:
     model_names: Mapping[str, str]
     """Of the language model by role; none for a role whose model is not installed."""
     voices: Callable[..., Any]
+    online: frozenset[str] = frozenset()
+    """Workers that ask providers of the owner's, and so need the network: ``stt``, ``tts``."""
     panels: Callable[[PanelSettings], Mapping[str, Any]] = _panels
     """The panels by name; these live in the main process."""
 
@@ -82,6 +84,7 @@ def real(settings: Settings) -> Engines:
             if is_installed(found.model, models_dir)
         },
         voices=_with_voices(settings, partial(_voices, models_dir=models_dir, languages=languages)),
+        online=_online(settings),
     )
 
 
@@ -133,6 +136,11 @@ def _wanted(settings: Settings, role: str) -> bool:
     routing = settings.routing
     policies = {str(name): policy for name, policy in routing.policy.items()}
     return role in map(str, routing.provider) or policies.get(role) in ("cloud_first", "cloud")
+
+
+def _online(settings: Settings) -> frozenset[str]:
+    """Return the workers that may have to ask somebody."""
+    return frozenset(role for role in ("stt", "tts") if _wanted(settings, role))
 
 
 def _remote_voices(settings: Settings, build: Callable[..., Any], *arguments: Any) -> Any:
@@ -208,6 +216,7 @@ def fake(settings: Settings) -> Engines:
         voices=_with_voices(
             settings, partial(fakes.load_voices, language=settings.general.language)
         ),
+        online=_online(settings),
         panels=_mock_panels,
     )
 

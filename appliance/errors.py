@@ -9,7 +9,8 @@
     ├── TurnError             7   the turn ended without an answer
     ├── ProviderError         8   a provider of answers failed; its kind says how
     ├── StorageError          9   what was to be kept could not be kept, or not be read
-    └── PanelError           10   buttons, LEDs or the board's profile cannot be used
+    ├── PanelError           10   buttons, LEDs or the board's profile cannot be used
+    └── UpdateError          11   an update was refused or failed, or the box is not well
 
 The number is the exit code of the command that failed with it (130 stands for Ctrl+C).
 Exceptions of libraries are translated once, where the library is called, with
@@ -18,11 +19,23 @@ Exceptions of libraries are translated once, where the library is called, with
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Self
+
 
 class LunaError(Exception):
     """Base of all errors with a sentence for the owner."""
 
     exit_code = 1
+    key = ""
+    """Of the same sentence in the catalogues of texts, for who reads another language."""
+    values: Mapping[str, object] = {}
+    """What goes into its placeholders."""
+
+    def worded(self, key: str, **values: object) -> Self:
+        """Say which text of the catalogues this is; return the error itself."""
+        self.key, self.values = key, values
+        return self
 
 
 class UsageError(LunaError):
@@ -90,6 +103,12 @@ class PanelError(LunaError):
     """The front panel, or the profile of the board that carries it, cannot be used."""
 
     exit_code = 10
+
+
+class UpdateError(LunaError):
+    """An update was refused or failed, or the box did not pass its own check."""
+
+    exit_code = 11
 
 
 def error_of(exit_code: int) -> type[LunaError]:

@@ -74,6 +74,17 @@ class Event(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServiceStarted(Event):
+    """Luna began; the first line of each of her logs."""
+
+    version: str
+    board: str = ""
+    """What the machine calls itself; empty for a PC."""
+    cores: int = 0
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ready(Event):
     """A worker can work; sent once by each process it ran in."""
 
@@ -153,10 +164,54 @@ class CaptureDropped(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoundMeasured(Event):
+    """A tenth of a second of the microphone's sound; comes only while a client wants it.
+
+    Levels are in dBFS: 0 is the loudest sine wave that fits (AES17). See ``docs/sound.md``.
+    """
+
+    level_db: float
+    """Effective value (RMS) without the constant part."""
+    peak_db: float
+    noise_db: float
+    """Noise floor of the last ten seconds."""
+    offset: float
+    """The constant part, as a part of full scale; it should be 0."""
+    clipped: int
+    """Samples at full scale."""
+    silent: bool
+    """Nothing but digital zeros, which no living microphone delivers."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """The highest score of each wake word, 0 to 1."""
+    limits: dict[str, float] = field(default_factory=dict)
+    """The score above which each counts as heard."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlaybackStarted(Event):
     """The first sample of a turn's reply left for the speaker."""
 
     turn_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChirpPlayed(Event):
+    """The chirp of a loopback test has begun."""
+
+    position: int
+    """Where in the capture stream, had it been heard at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopbackMeasured(Event):
+    """What came back of the chirp that `luna doctor` had played; nothing of what was heard."""
+
+    request: str
+    ok: bool
+    text: str = ""
+    """One sentence for the owner where it could not be played."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """See :class:`appliance.audio.loopback.Loopback`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -457,7 +512,7 @@ class TurnStarted(Event):
 
     turn_id: int
     source: str
-    """``wake``, ``button``, ``follow_up``, ``speech``, ``text`` or ``say``."""
+    """``wake``, ``button``, ``follow_up``, ``speech``, ``page``, ``text`` or ``say``."""
     request: str = ""
     """The mark that a client gave its written request, so that it knows its turn."""
 
@@ -562,6 +617,42 @@ class Snapshot(Event):
     """Percent."""
     mute_switch: bool = False
     """The hardware switch is on: nothing else switches the microphone on."""
+    vitals: dict[str, Any] = field(default_factory=dict)
+    """The last ``Vitals``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vitals(Event):
+    """How the box is: what was measured, and what is to be thought of it."""
+
+    level: str
+    """The worst of all: ``ok``, ``warning`` or ``critical``."""
+    findings: tuple[dict[str, Any], ...] = ()
+    """What is not well, the worst first: ``name``, ``level``, ``value``, ``limit``, ``text_key``
+    and ``values`` for the text's placeholders."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """All figures that are judged, by name: ``value`` and ``level``; see ``[thresholds]``."""
+    rings: dict[str, float] = field(default_factory=dict)
+    """Counters of both rings since the service started."""
+    workers_mb: dict[str, float] = field(default_factory=dict)
+    """Memory of each worker, and of ``main``; what is shared counts in part."""
+    machine: dict[str, Any] = field(default_factory=dict)
+    """See :class:`appliance.vitals.Machine`."""
+    version: str = ""
+    slot: str = ""
+    """Which of the image's slots runs; empty where there are none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingChanged(Event):
+    """A figure has another level than the log knows; for the log alone."""
+
+    name: str
+    level: str
+    value: float
+    limit: float
+    text: str
+    """One sentence for the owner."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -722,6 +813,21 @@ class ButtonReleased(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PagePressed(Event):
+    """Push-to-talk began in a browser; the page itself says so, no client can."""
+
+    position: int
+    """Where in the page's capture stream it was pressed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageReleased(Event):
+    """Push-to-talk ended in a browser: all that was said lies in the page's capture stream."""
+
+    turn_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextAsked(Event):
     """A question in writing."""
 
@@ -746,6 +852,16 @@ class SayRequested(Event):
     turn_id: int = 0
     language: str = ""
     request: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateProgress(Event):
+    """How far an update is; while one is at work the state is ``updating``."""
+
+    stage: str
+    """``writing`` the idle slot, ``checking`` what it holds, then ``restarting`` or ``done``
+    (someone restarts later); or ``failed``."""
+    percent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -792,8 +908,47 @@ class RepeatRequested(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairingRequested(Event):
+    """A device shall be paired with the page.
+
+    Its code is spoken in the room; nobody who follows the events learns it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShutdownRequested(Event):
     """The whole box shall be shut down cleanly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeterRequested(Event):
+    """A client wants ``SoundMeasured`` for a few seconds; it asks again for more."""
+
+    seconds: float
+    alone: bool = False
+    """No wake word opens a turn meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToneRequested(Event):
+    """The speaker shall play a test tone."""
+
+    side: str = "both"
+    """``both``, ``left`` or ``right``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestartRequested(Event):
+    """A worker shall be killed, so that a new one takes its place."""
+
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopbackRequested(Event):
+    """A chirp shall be played and looked for in what the microphone hears."""
+
+    request: str
 
 
 @dataclass(frozen=True, kw_only=True)

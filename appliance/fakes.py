@@ -98,6 +98,13 @@ class FakeWakeWord:
     def reset(self) -> None:
         """There is nothing to forget."""
 
+    def scores(self, audio: bytes) -> dict[str, float]:
+        return {"fake": 0.0}
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return {"fake": 0.5}
+
 
 class FakeVoiceActivity:
     """Loud is speech."""

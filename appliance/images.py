@@ -69,6 +69,17 @@ def prepare(data: bytes, max_side: int = MAX_SIDE) -> Image:
     return Image(target.getvalue(), picture.width, picture.height)
 
 
+def looks_like_image(data: bytes) -> bool:
+    """Return whether *data* begins like a JPEG, PNG or WebP."""
+    webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    return webp or data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
+
+
+def to_jpeg(data: bytes) -> bytes:
+    """Return what :func:`prepare` makes of *data*: for :func:`appliance.sandbox.run`."""
+    return prepare(data).jpeg
+
+
 def _open(data: bytes, max_side: int) -> PilImage:
     """Return the decoded picture, upright and opaque."""
     import PIL.Image

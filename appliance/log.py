@@ -18,11 +18,15 @@ from appliance.events import (
     ClockChanged,
     Error,
     Event,
+    FindingChanged,
     GenerationFinished,
     Heard,
     JobFinished,
     Logged,
     MicrophoneChanged,
+    ModelLoaded,
+    ModelLoading,
+    ModelUnloaded,
     NetworkChanged,
     PanelChanged,
     ProviderChosen,
@@ -30,6 +34,7 @@ from appliance.events import (
     QuotaWarning,
     ReminderDue,
     ReminderMissed,
+    ServiceStarted,
     SpeakerChanged,
     StateChanged,
     SynthesisFailed,
@@ -46,6 +51,7 @@ logger.propagate = False
 
 _FOREIGN = ("asyncio", "aiohttp")
 """Libraries whose warnings belong into the same log, in the same form."""
+LOGGERS = (logger, *map(logging.getLogger, _FOREIGN))
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -53,6 +59,7 @@ _LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_VERDICTS = {"warning": logging.WARNING, "critical": logging.ERROR}
 
 
 def configure(level: str) -> None:
@@ -60,8 +67,7 @@ def configure(level: str) -> None:
     handler = _journal() or _stream()
     logger.setLevel(_LEVELS[level])
     logger.handlers = [handler]
-    for name in _FOREIGN:
-        foreign = logging.getLogger(name)
+    for foreign in LOGGERS[1:]:
         foreign.handlers, foreign.propagate = [handler], False
         foreign.setLevel(logging.WARNING)
 
@@ -137,21 +143,40 @@ def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0
         case Logged():
             where = {"worker": event.worker} if event.worker else {}
             return _LEVELS.get(event.level, logging.INFO), event.text, where
+        case ServiceStarted():
+            fields = {"version": event.version, "board": event.board, "cores": event.cores}
+            fields |= {"memory_mb": event.memory_mb}
+            return logging.INFO, f"Luna {event.version} begins", fields
+        case ModelLoading():
+            fields = {"role": event.role, "model": event.model, "expected_s": event.expected_s}
+            return logging.INFO, f"model {event.model}: loading", fields
+        case ModelLoaded():
+            fields = {"role": event.role, "model": event.model, "load_ms": event.load_ms}
+            fields |= {"memory_mb": event.memory_mb}
+            return logging.INFO, f"model {event.model}: loaded", fields
+        case ModelUnloaded():
+            fields = {"model": event.model, "memory_mb": event.memory_mb}
+            return logging.INFO, f"model {event.model}: made room", fields
         case WorkerChanged():
             level = logging.WARNING if event.status == "failed" else logging.INFO
             detail = f" ({event.detail})" if event.detail else ""
             fields = {"worker": event.worker, "pid": event.pid, "restarts": event.restarts}
+            fields |= {"status": event.status}
             return level, f"{event.worker}: {event.status}{detail}", fields
         case MicrophoneChanged() | SpeakerChanged():
             part = "microphone" if isinstance(event, MicrophoneChanged) else "speaker"
             bad = event.status not in ("open", "closed", "muted")
             rest = " ".join(filter(None, (event.device, event.detail)))
             text = f"{part}: {event.status} {rest}".strip()
-            fields = {"rate": event.rate, "channels": event.channels}
+            fields = {"rate": event.rate, "channels": event.channels, "status": event.status}
             return logging.WARNING if bad else logging.INFO, text, fields
         case CaptureDropped():
             text = f"{event.blocks} captured blocks were lost ({event.where})"
             return logging.WARNING, text, {"blocks": event.blocks, "where": event.where}
+        case FindingChanged():
+            fields = {"finding": event.name, "verdict": event.level}
+            fields |= {"value": event.value, "limit": event.limit}
+            return _VERDICTS.get(event.level, logging.INFO), event.text, fields
         case QuotaWarning():
             text = f"{event.provider}: {event.percent} % of today's {event.limit} limit is used"
             return logging.WARNING, text, {"used": event.used, "allowed": event.allowed}
@@ -169,6 +194,7 @@ def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0
             fields = {"provider": event.provider, "model": event.model, "role": event.role}
             fields |= {"prompt_tokens": event.prompt_tokens, "outcome": event.outcome}
             fields |= {"completion_tokens": event.completion_tokens, "cost": event.cost}
+            fields |= {"first_token_ms": event.first_token_ms}
             text = f"{event.provider}: {event.outcome}, {tokens}{about}"
             return logging.WARNING if bad else logging.INFO, text, fields
         case ReminderDue():
@@ -206,6 +232,7 @@ def _line(event: Event) -> tuple[int, str, dict[str, Any]] | None:  # noqa: PLR0
             return logging.DEBUG, f"heard: {event.text}", {"language": event.language}
         case TurnEnded():
             fields = {"source": event.source, "outcome": event.outcome, **event.timings}
+            fields |= {"provider": event.provider, "model": event.model, "role": event.role}
             if logger.isEnabledFor(logging.DEBUG):
                 fields |= {"question": event.question, "answer": event.answer}
             first = event.timings.get("first_audio_ms", 0.0)

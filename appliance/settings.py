@@ -31,10 +31,31 @@ def time_of_day(text: str) -> bool:
     return bool(colon) and digits and int(hours) < 24 and int(minutes) < 60  # noqa: PLR2004
 
 
+def web_address(text: str) -> bool:
+    """Return whether *text* is empty or an address on the web."""
+    return not text or text.startswith(("https://", "http://"))
+
+
 TimeOfDay = Annotated[str, Predicate(time_of_day)]
 MaybeTimeOfDay = Literal[""] | TimeOfDay
 """Empty: never."""
 _STRICT = {"extra": "forbid"}
+
+
+def rising(limits: tuple[float, float]) -> bool:
+    """Return whether the second of two limits is not below the first."""
+    return 0 <= limits[0] <= limits[1]
+
+
+def falling(limits: tuple[float, float]) -> bool:
+    """Return whether the second of two limits is not above the first."""
+    return limits[0] >= limits[1] >= 0
+
+
+Rising = Annotated[tuple[float, float], Predicate(rising)]
+"""Above the first it is a warning, above the second it is critical."""
+Falling = Annotated[tuple[float, float], Predicate(falling)]
+"""The same with *below*."""
 
 
 @dataclass(frozen=True)
@@ -261,15 +282,30 @@ class BackupSettings:
 
 
 @dataclass(frozen=True)
+class UpdateSettings:
+    """[update]"""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    url: Annotated[str, MaxLen(2000), Predicate(web_address)] = ""
+    """Where the newest update bundle lies (``https://...``); empty: nowhere."""
+
+
+@dataclass(frozen=True)
 class WebSettings:
     """[web]"""
 
     __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
     enabled: bool = True
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
-    """Loopback only until pairing exists."""
+    """The address on this machine itself."""
     port: Annotated[int, Interval(ge=0, le=65535)] = 8080
     """0 chooses a free port."""
+    lan: bool = True
+    """Answer on the LAN too, once a password is set or a device is paired."""
+    https_port: Annotated[int, Interval(ge=0, le=65535)] = 8443
+    """Of the LAN, once there is a certificate (`luna web cert make`); 0 chooses a free one."""
+    names: tuple[Annotated[str, MaxLen(253)], ...] = ()
+    """Further host names under which the page is reached, such as `luna.example.org`."""
 
 
 @dataclass(frozen=True)
@@ -396,6 +432,53 @@ class RoutingSettings:
 
 
 @dataclass(frozen=True)
+class ThresholdSettings:
+    """[thresholds]: beyond the first figure it is a warning, beyond the second it is critical.
+
+    The names are those of :data:`appliance.thresholds.CHECKS`.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = _STRICT
+    stt_s: Rising = (1.0, 3.0)
+    """Seconds of a transcription; the median of the last three to five turns, as for the three
+    below."""
+    first_token_s: Rising = (3.0, 8.0)
+    """From the end of speech to the first word of the answer."""
+    synthesis_s: Rising = (1.0, 3.0)
+    """From the first clause to its first sound."""
+    end_to_end_s: Rising = (5.0, 10.0)
+    """From the end of speech to the first sound from the speaker."""
+    capture_queue: Rising = (50.0, 100.0)
+    """Blocks of 20 ms that wait to be listened to."""
+    capture_drops: Rising = (0.0, 10.0)
+    """Captured blocks that were lost in the last ten minutes."""
+    playback_gaps: Rising = (0.0, 10.0)
+    """Gaps in speech in the last ten minutes."""
+    workers_down: Rising = (0.0, 0.0)
+    """Parts of Luna that have failed and are not back yet."""
+    restarts: Rising = (1.0, 4.0)
+    """Restarts of parts of Luna in the last hour."""
+    microphone_down: Rising = (0.0, 0.0)
+    """1 when there is no microphone, or it is dead."""
+    speaker_down: Rising = (0.0, 1.0)
+    """1 when there is no speaker."""
+    temperature_c: Rising = (75.0, 82.0)
+    """Of the processor, degrees Celsius. A Raspberry Pi slows down from 80 on."""
+    throttled: Rising = (0.0, 1.0)
+    """Reasons for which the processor is slowed down now (heat, low voltage)."""
+    cpu_wait_percent: Rising = (60.0, 90.0)
+    """Share of the last minute in which some program waited for the processor; it is judged only
+    while something is late."""
+    memory_free_percent: Falling = (12.0, 5.0)
+    disk_free_mb: Falling = (500.0, 100.0)
+    """On the disk of the data folder or of the models, whichever has less."""
+    clock_doubted: Rising = (0.0, 1.0)
+    """1 while the clock is not believed."""
+    network_down: Rising = (0.0, 1.0)
+    """1 without a network, where providers in the cloud are configured."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole configuration."""
 
@@ -414,8 +497,10 @@ class Settings:
     reminders: RemindersSettings = field(default_factory=RemindersSettings)
     jobs: JobsSettings = field(default_factory=JobsSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    update: UpdateSettings = field(default_factory=UpdateSettings)
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     panel: PanelSettings = field(default_factory=PanelSettings)
+    thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     """By name."""

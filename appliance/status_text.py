@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from appliance.texts import text
@@ -33,6 +34,10 @@ def describe(report: dict[str, Any], language: str = "en") -> str:
         f"  rings       {rings['capture']['blocks_written']} blocks captured, "
         f"{lost:.0f} lost, {gaps:.0f} gaps in speech"
     )
+    for finding in report.get("vitals", {}).get("findings", ()):
+        mark = "!!" if finding["level"] == "critical" else "!"
+        sentence = text(finding["text_key"], language, **finding["values"])
+        lines += ["", *textwrap.wrap(f"{mark} {sentence}", 80)]
     return "\n".join(lines)
 
 

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from appliance import paths
 from tests.sound_card import VirtualSoundCard, virtual_sound_card
+
+# A machine that does much else is slow; no example fails for that.
+settings.register_profile("luna", deadline=None)
+settings.load_profile("luna")
 
 
 @pytest.fixture(scope="session", autouse=True)

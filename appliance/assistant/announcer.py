@@ -10,7 +10,7 @@ from appliance.commands import PlayEarcon
 from appliance.errors import ServiceError
 from appliance.events import Event, SayRequested, StateChanged, TurnEnded, TurnStarted
 
-RESTING = frozenset({"idle", "muted"})
+RESTING = frozenset({"idle", "muted", "updating"})
 """States in which nobody is listened to or spoken to; who cannot hear can still speak."""
 CHIME_S = 0.7
 """From the beginning of the chime to the first word."""

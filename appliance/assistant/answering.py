@@ -167,6 +167,15 @@ class Answering:
         """A turn has ended, and no other is waiting: time to tidy up."""
         self._summariser.start(language)
 
+    def step_aside(self) -> None:
+        """Somebody else needs the model: no tidying up now."""
+        self._summariser.stop()
+
+    def renew(self, language: str) -> None:
+        """Somebody else has used the model: have the conversation read before it goes on."""
+        prompt = self._prompts.render(language).text
+        self._local.warm("chat", self._history.messages(prompt))
+
     async def close(self) -> None:
         """Stop all work, and wait until it is booked."""
         self._summariser.stop()

@@ -11,6 +11,7 @@ from appliance.events import (
     Event,
     LanguageRequested,
     MuteRequested,
+    PairingRequested,
     StopRequested,
     VolumeRequested,
 )
@@ -49,4 +50,6 @@ class BuiltIn:
                 self._history.clear()
             case "stop":
                 self._request(StopRequested())
+            case "pair":
+                self._request(PairingRequested())
         return answer.text

@@ -130,6 +130,32 @@ class Conversations:
                     return int(row[0])
             return self._insert_conversation(connection)
 
+    def reopen(self, conversation_id: int) -> int:
+        """Go on with a conversation: return the number that it has from now on.
+
+        The newest is the current one, so it becomes the newest. 0: there is no such one.
+        """
+        with self._database.write() as connection:
+            newest = connection.execute("SELECT max(id) FROM conversations").fetchone()[0]
+            known = connection.execute(
+                "UPDATE conversations SET updated = ? WHERE id = ?", (self._now(), conversation_id)
+            )
+            if not known.rowcount:
+                return 0
+            if conversation_id == newest:
+                return conversation_id
+            number = connection.execute(
+                "INSERT INTO conversations(started, updated, summary, summarised_to) "
+                "SELECT started, updated, summary, summarised_to FROM conversations WHERE id = ?",
+                (conversation_id,),
+            ).lastrowid
+            connection.execute(
+                "UPDATE messages SET conversation_id = ? WHERE conversation_id = ?",
+                (number, conversation_id),
+            )
+            connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
+        return int(number or 0)
+
     def append(self, conversation_id: int, exchange: Exchange) -> int:
         """Keep an exchange; return the conversation that it stands in.
 
@@ -195,6 +221,14 @@ class Conversations:
                 (limit,),
             ).fetchall()
         return [ConversationInfo(*row) for row in rows]
+
+    def has(self, conversation_id: int) -> bool:
+        """Return whether there is such a conversation."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)
+            ).fetchone()
+        return row is not None
 
     def show(self, conversation_id: int) -> list[Message]:
         """Return all messages of a conversation, oldest first; none if there is no such one."""

@@ -33,6 +33,7 @@ from appliance.events import (
     GenerationFinished,
     Heard,
     LanguageRequested,
+    ModelLoaded,
     ModelLoading,
     PlaybackFinished,
     PlaybackStarted,
@@ -56,15 +57,16 @@ from appliance.events import (
 MAX_WAITING = 8
 """Written questions that may wait for the present turn to end."""
 LONG_LOAD_S = 2.0
-"""A model whose loading takes longer is announced."""
+"""A model whose loading takes longer is announced: at once where that is expected, or then."""
 NOT_KEPT = frozenset({"system", "reminder"})
 """Commands are no conversation: a model that read them would begin to imitate their answers."""
 
 
 class Workers(Protocol):
-    """What the coordinator needs of the supervisor."""
+    """Where commands go."""
 
-    def send(self, worker: str, command: Command) -> bool: ...
+    def send(self, worker: str, command: Command) -> bool:
+        """Send to a worker, or to ``page``, which plays the replies of its own turns."""
 
 
 @dataclass
@@ -127,6 +129,13 @@ class Coordinator:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._waiting: list[TextAsked | SayRequested] = []
 
+    def reconfigure(self, **options: float) -> None:
+        """Change some of the options, by their names, from now on."""
+        self.appliance = replace(
+            self.appliance,
+            options=replace(self.appliance.options, **options),  # type: ignore[arg-type]
+        )
+
     # --- in ---
 
     def connect(self, answers: Answers) -> None:
@@ -151,7 +160,9 @@ class Coordinator:
             ServiceError: too many are waiting already.
         """
         if len(self._waiting) >= MAX_WAITING:
-            raise ServiceError("Luna is busy: too many questions are waiting; try again later")
+            raise ServiceError(
+                "Luna is busy: too many questions are waiting; try again later"
+            ).worded("refusal.busy")
         self._waiting.append(event)
         self._next_request()
 
@@ -228,9 +239,12 @@ class Coordinator:
         else:
             self._workers.send("tts", command)
 
-    def _set_timer(self, name: str, turn_id: int, seconds: float) -> None:
+    def _drop_timer(self, name: str) -> None:
         if old := self._timers.pop(name, None):
             old.cancel()
+
+    def _set_timer(self, name: str, turn_id: int, seconds: float) -> None:
+        self._drop_timer(name)
         loop = asyncio.get_running_loop()
         self._timers[name] = loop.call_later(
             seconds, lambda: self.handle(TimerFired(name=name, turn_id=turn_id))
@@ -356,8 +370,16 @@ class Coordinator:
 
     def _send_clause(self, reply: Reply, number: int) -> None:
         said = for_the_ear(reply.clauses[number - 1].text, reply.language)
+        times = self._running[reply.turn_id].times
+        times.speech_ordered = times.speech_ordered or monotonic()
         self._order_speech(
-            Speak(turn_id=reply.turn_id, clause=number, text=said, language=reply.language)
+            Speak(
+                turn_id=reply.turn_id,
+                clause=number,
+                text=said,
+                language=reply.language,
+                stream=self._running[reply.turn_id].turn.stream,
+            )
         )
 
     def _end_speech(self, reply: Reply) -> None:
@@ -366,7 +388,11 @@ class Coordinator:
             self._speak_phrase(reply.turn_id, "speech.no_answer", final=True)
             return
         reply.end_ordered = True
-        self._order_speech(EndSpeech(turn_id=reply.turn_id))
+        self._order_end(reply)
+
+    def _order_end(self, reply: Reply) -> None:
+        stream = self._running[reply.turn_id].turn.stream
+        self._order_speech(EndSpeech(turn_id=reply.turn_id, stream=stream))
 
     def _repeat_speech(self, turn_id: int) -> None:
         running = self._running.get(turn_id)
@@ -376,7 +402,7 @@ class Coordinator:
         for clause in reply.owed():
             self._send_clause(reply, clause.number)
         if reply.end_ordered:
-            self._order_speech(EndSpeech(turn_id=turn_id))
+            self._order_end(reply)
 
     # --- what else an event means ---
 
@@ -412,9 +438,8 @@ class Coordinator:
                     self._speak_ready(reply)
                 elif event.reason == "failed" and reply.released:
                     self._publish(Error(turn_id=event.turn_id, text=event.detail))
-            case ModelLoading() if event.expected_s > LONG_LOAD_S:
-                running.loading = True
-                self._bridge_loading(running)
+            case ModelLoading() | ModelLoaded() | TimerFired(name="loading"):
+                self._note_loading(running, event)
             case LanguageRequested() if reply:
                 reply.language = event.language
             case ClauseSynthesised() if reply:
@@ -425,6 +450,21 @@ class Coordinator:
                 reply.failed_clause(event.clause)
             case PlaybackStarted():
                 times.playback_started = times.playback_started or event.at
+
+    def _note_loading(self, running: _Running, event: Event) -> None:
+        match event:
+            case ModelLoading(expected_s=seconds) if seconds < 0:  # it may turn out to be long
+                self._set_timer("loading", event.turn_id, LONG_LOAD_S)
+                return
+            case ModelLoading(expected_s=seconds):
+                running.loading = seconds > LONG_LOAD_S
+            case TimerFired():
+                running.loading = not running.times.first_token
+            case _:
+                running.loading = False
+                self._drop_timer("loading")
+        if running.loading:
+            self._bridge_loading(running)
 
     def _watch_for_stall(self, reply: Reply, times: TurnTimes, event: ClauseSynthesised) -> None:
         """Have a silence bridged in which the model does not get on with its answer, once."""
@@ -476,7 +516,9 @@ class Coordinator:
             return
         self._close_turn(turn_id, None)
         answered = running.outcome == "answered" and reply is not None
-        if answered and reply and reply.spoken and reply.asks_something():
+        # Who speaks through a browser presses again: its microphone is not ours to open.
+        here = not running.turn.stream
+        if answered and here and reply and reply.spoken and reply.asks_something():
             self._apply(machine.follow_up(self.appliance))
 
     def _close_turn(self, turn_id: int, cut: PlaybackFinished | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from appliance.chat import ChatMessage, estimate_tokens
 from appliance.commands import Cancel, Classify, Command, Generate, Warm
@@ -89,7 +89,7 @@ class LocalModels:
         finally:
             del self._choices[key]
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See :class:`~appliance.providers.base.ChatProvider`.
 
         Waits for a worker that is being restarted.
@@ -132,6 +132,7 @@ def _generate(request: ChatRequest) -> Generate:
         max_tokens=request.max_tokens,
         temperature=request.temperature,
         continues=request.continues,
+        whole=request.whole,
     )
 
 

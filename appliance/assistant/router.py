@@ -219,7 +219,8 @@ class _Turn:
 
         A long conversation is paid anew with each question, so others get only the end of it.
         """
-        request = self._request if candidate.place == "box" else self._shortened
+        whole = self._request.whole or candidate.place == "box"
+        request = self._request if whole else self._shortened
         if not self._given:
             return request
         return replace(request, continues=request.continues + self._given)

@@ -32,6 +32,8 @@ from appliance.assistant.turn import (
     Turn,
 )
 from appliance.commands import (
+    BOX,
+    PAGE,
     Cancel,
     CloseMicrophone,
     OpenMicrophone,
@@ -51,6 +53,8 @@ from appliance.events import (
     GenerationFinished,
     MuteRequested,
     NothingHeard,
+    PagePressed,
+    PageReleased,
     PlaybackFinished,
     PlaybackStarted,
     RepeatRequested,
@@ -62,6 +66,7 @@ from appliance.events import (
     TimerFired,
     TokensGenerated,
     Transcribed,
+    UpdateProgress,
     UtteranceEnded,
     UtterancePaused,
     WakeHeard,
@@ -75,6 +80,9 @@ LISTENING_LIMIT_S = 60.0
 the longest utterance takes half of it."""
 APOLOGY_LIMIT_S = 15.0
 """An apology must not hang for ever either."""
+
+UPDATE_SILENCE_S = 120.0
+"""An update that says nothing for so long has ended without a word."""
 
 
 def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one case an event
@@ -91,7 +99,11 @@ def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one cas
         case ButtonPressed():
             return _open(appliance, "button", event.position, event.held)
         case ButtonReleased():
-            return _released(appliance)
+            return _released(appliance, BOX)
+        case PagePressed():
+            return _open(appliance, "page", event.position, held=True, stream=PAGE)
+        case PageReleased():
+            return _page_released(appliance, event)
         case TextAsked():
             return _text_asked(appliance, event)
         case SayRequested():
@@ -116,6 +128,8 @@ def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one cas
             return _playback_started(appliance, event)
         case PlaybackFinished():
             return _playback_finished(appliance, event)
+        case UpdateProgress():
+            return _update_progressed(appliance, event)
         case TimerFired():
             return _timer_fired(appliance, event)
     return appliance, []
@@ -126,6 +140,8 @@ def step(appliance: Appliance, event: Event) -> Step:  # noqa: PLR0912 - one cas
 
 def _resting(appliance: Appliance) -> State:
     """Return the state of an appliance without a turn."""
+    if appliance.updating:
+        return State.UPDATING
     if appliance.muted:
         return State.MUTED
     if appliance.options.required <= appliance.ready:
@@ -153,7 +169,17 @@ def _for_turn(appliance: Appliance, turn_id: int, change: object) -> Step:
 def _cancel(turn: Turn) -> list[Action]:
     """Stop all work for a turn everywhere."""
     order = Cancel(turn_id=turn.id)
-    return [Send(worker, order) for worker in ("audio", "tts", "llm", "stt", "listen")]
+    return [Send(worker, order) for worker in (_player(turn), "tts", "llm", "stt", "listen")]
+
+
+def _player(turn: Turn) -> str:
+    """Return who plays the reply of a turn."""
+    return turn.stream or "audio"
+
+
+def _earcon(turn: Turn, name: str) -> list[Action]:
+    """Play a signal to whoever is at the box; the page shows what it means."""
+    return [] if turn.stream else [Send("audio", PlayEarcon(name=name))]
 
 
 def _interrupt(appliance: Appliance) -> Step:
@@ -171,19 +197,24 @@ def _interrupt(appliance: Appliance) -> Step:
 # --- beginnings --------------------------------------------------------------------------------
 
 
-def _open(appliance: Appliance, source: str, position: int = -1, held: bool = False) -> Step:
+def _open(
+    appliance: Appliance,
+    source: str,
+    position: int = -1,
+    held: bool = False,
+    stream: str = BOX,
+) -> Step:
     """Open the microphone; whatever Luna was doing gives way (barge-in)."""
     if source == "wake" and appliance.state is State.LISTENING:
         return appliance, []
-    deaf = appliance.muted or not {"listen", "audio"} <= appliance.ready
+    deaf = not _can_hear(appliance, stream)
     actions: list[Action] = []
     if not deaf or appliance.state is State.SPEAKING:
         appliance, actions = _interrupt(appliance)
-    if deaf:
-        return appliance, [*actions, Send("audio", PlayEarcon(name="error"))]
     turn = Turn(
         id=appliance.last_id + 1,
         source=source,
+        stream=stream,
         position=position,
         held=held,
         wait_s=(
@@ -192,28 +223,39 @@ def _open(appliance: Appliance, source: str, position: int = -1, held: bool = Fa
             else appliance.options.wait_for_speech_s
         ),
     )
+    if deaf:
+        return appliance, [*actions, *_earcon(turn, "error")]
     actions += [BeginTurn(turn), *_listen_to(turn)]
     if source == "wake":
-        actions.append(Send("audio", PlayEarcon(name="wake")))
-    actions += [
-        Send("audio", PreparePlayback()),
-        SetTimer("give_up", turn.id, turn.wait_s + LISTENING_LIMIT_S),
-    ]
+        actions += _earcon(turn, "wake")
+    if not stream:
+        actions.append(Send("audio", PreparePlayback()))
+    actions.append(SetTimer("give_up", turn.id, turn.wait_s + LISTENING_LIMIT_S))
     return (
         replace(appliance, state=State.LISTENING, turn=turn, last_id=turn.id),
         actions,
     )
 
 
+def _can_hear(appliance: Appliance, stream: str) -> bool:
+    """Return whether a microphone can be opened; the mute button is about the box's own."""
+    if stream:
+        return "listen" in appliance.ready
+    return not appliance.muted and {"listen", "audio"} <= appliance.ready
+
+
 def _listen_to(turn: Turn) -> list[Action]:
-    return [
-        Send(
-            "listen",
-            OpenMicrophone(
-                turn_id=turn.id, position=turn.position, held=turn.held, wait_s=turn.wait_s
-            ),
-        )
-    ]
+    order = OpenMicrophone(
+        turn_id=turn.id,
+        position=turn.position,
+        held=turn.held or bool(turn.stream),
+        wait_s=turn.wait_s,
+        stream=turn.stream,
+    )
+    if not turn.stream or turn.held:
+        return [Send("listen", order)]
+    # A browser sends nothing after the release: no silence would ever end the utterance.
+    return [Send("listen", order), Send("listen", CloseMicrophone(turn_id=turn.id))]
 
 
 def _text_asked(appliance: Appliance, event: TextAsked) -> Step:
@@ -272,13 +314,27 @@ def _resumed(turn: Turn) -> tuple[Turn, list[Action]]:
 def _transcribe(turn: Turn) -> Action:
     return Send(
         "stt",
-        Transcribe(turn_id=turn.id, attempt=turn.attempt, start=turn.start, end=turn.end),
+        Transcribe(
+            turn_id=turn.id,
+            attempt=turn.attempt,
+            start=turn.start,
+            end=turn.end,
+            stream=turn.stream,
+        ),
     )
 
 
-def _released(appliance: Appliance) -> Step:
+def _page_released(appliance: Appliance, event: PageReleased) -> Step:
     turn = appliance.turn
-    if turn is None or not turn.held or turn.ended:
+    if turn is None or turn.id != event.turn_id:
+        return appliance, []
+    return _released(appliance, PAGE)
+
+
+def _released(appliance: Appliance, stream: str) -> Step:
+    """The button that opened the microphone *stream* was let go."""
+    turn = appliance.turn
+    if turn is None or turn.stream != stream or not turn.held or turn.ended:
         return appliance, []
     # A listen worker that is just being replaced will not wait for a release that has been.
     appliance = replace(appliance, turn=replace(turn, held=False))
@@ -381,10 +437,8 @@ def _nothing_heard(appliance: Appliance, turn_id: int) -> Step:
 
 
 def _unheard(appliance: Appliance, turn: Turn) -> Step:
-    actions: list[Action] = []
-    if turn.source != "follow_up":
-        actions.append(Send("audio", PlayEarcon(name="done")))
-    return _rest(appliance), [*actions, EndTurn(turn.id, "nothing_heard")]
+    signal = _earcon(turn, "done") if turn.source != "follow_up" else []
+    return _rest(appliance), [*signal, EndTurn(turn.id, "nothing_heard")]
 
 
 # --- the reply ---------------------------------------------------------------------------------
@@ -430,7 +484,7 @@ def _apologise(appliance: Appliance, turn: Turn, key: str) -> Step:
 
 
 def _fail(appliance: Appliance, turn: Turn, before: list[Action] | None = None) -> Step:
-    actions = [*(before or []), *_cancel(turn), Send("audio", PlayEarcon(name="error"))]
+    actions = [*(before or []), *_cancel(turn), *_earcon(turn, "error")]
     if appliance.noise is not None:
         actions += _cancel(appliance.noise)
     appliance = _rest(replace(appliance, cancelled_id=turn.id))
@@ -449,7 +503,8 @@ def _playback_started(appliance: Appliance, event: PlaybackStarted) -> Step:
 def _watch(appliance: Appliance) -> Step:
     """Follow speech while Luna speaks; it gets a turn number of its own."""
     wanted = appliance.options.barge_in_by_speech and not appliance.muted
-    if not wanted or appliance.noise is not None:
+    elsewhere = appliance.turn is not None and appliance.turn.stream
+    if not wanted or elsewhere or appliance.noise is not None:
         return appliance, []
     noise = Turn(id=appliance.last_id + 1, source="speech")
     return (
@@ -560,7 +615,8 @@ def _stop(appliance: Appliance) -> Step:
 
 def _mute(appliance: Appliance, muted: bool) -> Step:
     actions: list[Action] = []
-    if muted and appliance.state is State.LISTENING:
+    turn = appliance.turn
+    if muted and appliance.state is State.LISTENING and turn is not None and not turn.stream:
         appliance, actions = _interrupt(appliance)
     appliance = replace(appliance, muted=muted)
     if appliance.turn is None:
@@ -575,8 +631,19 @@ def _mute(appliance: Appliance, muted: bool) -> Step:
     return appliance, [*actions, *more]
 
 
+def _update_progressed(appliance: Appliance, event: UpdateProgress) -> Step:
+    """Show that an update is at work; one that died without a word is forgotten."""
+    updating = event.stage in ("writing", "checking", "restarting")
+    appliance = replace(appliance, updating=updating)
+    if appliance.turn is None:
+        appliance = replace(appliance, state=_resting(appliance))
+    return appliance, [SetTimer("update", 0, UPDATE_SILENCE_S)] if updating else []
+
+
 def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
     noise = appliance.noise
+    if event.name == "update":
+        return _update_progressed(appliance, UpdateProgress(stage="failed"))
     if event.name == "resume":
         if noise is None or noise.id != event.turn_id:
             return appliance, []

@@ -17,6 +17,7 @@ class TurnTimes:
     endpoint: float = 0.0
     generation_began: float = 0.0
     first_token: float = 0.0
+    speech_ordered: float = 0.0
     first_audio: float = 0.0
     playback_started: float = 0.0
     stt_ms: float = 0.0
@@ -33,6 +34,7 @@ class TurnTimes:
             "endpoint_ms": _span(self.speech_ended, self.endpoint),
             "stt_ms": self.stt_ms,
             "first_token_ms": _span(base, self.first_token),
+            "synthesis_ms": _span(self.speech_ordered, self.first_audio),
             "first_audio_ms": _span(base, self.first_audio),
             "playback_ms": _span(base, self.playback_started),
             "total_ms": (monotonic() - base) * 1000,

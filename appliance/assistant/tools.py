@@ -75,7 +75,7 @@ def run(intent: Intent, facts: Facts, language: str) -> ToolAnswer:
         case "repeat":
             answer = facts.last_answer or text("tool.nothing_to_repeat", language)
             return ToolAnswer(answer, language)
-        case "mute" | "unmute" | "new_conversation":
+        case "mute" | "unmute" | "new_conversation" | "pair":
             return ToolAnswer(text(f"tool.{intent.command}", language), language)
         case "stop":
             return ToolAnswer("", language)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from appliance.commands import Command
+from appliance.commands import BOX, Command
 
 
 class State(StrEnum):
@@ -27,7 +27,9 @@ class Turn:
 
     id: int
     source: str
-    """``wake``, ``button``, ``follow_up``, ``speech``, ``text`` or ``say``."""
+    """``wake``, ``button``, ``follow_up``, ``speech``, ``page``, ``text`` or ``say``."""
+    stream: str = BOX
+    """Whose microphone and speaker it uses (see :mod:`appliance.commands`)."""
     request: str = ""
     spoken: bool = True
     """The reply goes to the speaker."""
@@ -83,6 +85,8 @@ class Appliance:
     cancelled_id: int = 0
     ready: frozenset[str] = frozenset()
     muted: bool = False
+    updating: bool = False
+    """An update is being written: Luna still answers, but must not lose her power."""
     started: bool = False
     """It has been able to hear at least once."""
 
@@ -95,6 +99,7 @@ class Send:
     """Send a command to a worker if it is ready."""
 
     worker: str
+    """One of the workers, or ``page``, which plays what ``audio`` plays for the box."""
     command: Command
 
 

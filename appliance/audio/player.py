@@ -11,9 +11,11 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from appliance.audio import earcons
+from appliance.audio import earcons, tone
 from appliance.audio.device import Format
+from appliance.audio.loopback import AMPLITUDE, CHIRP, chirp
 from appliance.audio.ring_buffer import PlaybackBlock, PlaybackRing
+from appliance.clock import monotonic
 from appliance.events import Event, PlaybackFinished, PlaybackStarted
 
 _FADE_S = 0.005
@@ -40,8 +42,13 @@ class Player:
         """What happened, for the thread that tells the main process."""
         self._orders: deque[tuple[str, int]] = deque()
         self._signals: dict[str, npt.NDArray[np.float32]] = {}
+        """As they are mixed in: with their volume."""
         self._due: list[str] = []
         self._mixed: list[npt.NDArray[np.float32]] = []
+        self._sides: deque[str] = deque()
+        """Test tones that are to begin."""
+        self._tones: list[tuple[str, npt.NDArray[np.float32]]] = []
+        """Test tones that go on: where, and the rest of them."""
         self._rate = 0
         self._cancelled = 0
         self._finished = 0
@@ -52,6 +59,8 @@ class Player:
         self._rest = np.empty(0, np.int16)
         self._starving = False
         self._fade_in = False
+        self.chirped_at = 0.0
+        """When the last chirp began to be rendered (seconds, ``CLOCK_MONOTONIC``)."""
         self.underruns = 0
         self.wrong_rate_blocks = 0
 
@@ -71,8 +80,13 @@ class Player:
 
     def signal(self, name: str) -> None:
         """Play an earcon over whatever is playing."""
-        if name in earcons.NAMES:
+        if name in earcons.NAMES or name == CHIRP:
             self._orders.append((name, 0))
+
+    def tone(self, side: str) -> None:
+        """Play the test tone on a side, over whatever is playing."""
+        if side in tone.SIDES:
+            self._sides.append(side)
 
     # --- the device's side ---
 
@@ -80,16 +94,20 @@ class Player:
         """Get ready for a speaker of this format; not while one is rendering."""
         rate = device.rate
         if rate != self._rate:
-            self._signals = {name: earcons.synthesise(name, rate) for name in earcons.NAMES}
+            loud = 32767 * self._earcon_gain
+            self._signals = {n: loud * earcons.synthesise(n, rate) for n in earcons.NAMES}
+            self._signals[CHIRP] = 32767 * AMPLITUDE * chirp(rate)
             self._rest = self._rest[:0]
             self._mixed = []
+            self._tones = []
         self._rate = rate
         self._ring.rate = rate
 
     @property
     def active(self) -> bool:
         """There is something to play, or about to be."""
-        return bool(self._turn or self._due or self._mixed or self._orders or self._ring.depth)
+        waiting = self._due or self._orders or self._sides or self._ring.depth
+        return bool(self._turn or self._mixed or self._tones or waiting)
 
     @property
     def in_turn(self) -> bool:
@@ -112,6 +130,7 @@ class Player:
         self._mix_signals(mono)
         np.clip(mono, -32768, 32767, out=mono)
         out[:] = mono.astype(np.int16)[:, np.newaxis]
+        self._mix_tones(out)
         return filled
 
     def _scale(self, mono: npt.NDArray[np.float32]) -> None:
@@ -133,6 +152,8 @@ class Player:
         self.idle()  # takes those up that are still among the orders
         self._due.clear()
         self._mixed.clear()
+        self._sides.clear()
+        self._tones.clear()
 
     def _obey(self, mono: npt.NDArray[np.float32]) -> None:
         while self._orders:
@@ -240,12 +261,27 @@ class Player:
         self._rest = self._rest[:0]
 
     def _mix_signals(self, mono: npt.NDArray[np.float32]) -> None:
+        if CHIRP in self._due:
+            self.chirped_at = monotonic()
         self._mixed += [self._signals[name] for name in self._due]
         self._due = []
         going_on = []
         for signal in self._mixed:
             count = min(len(signal), len(mono))
-            mono[:count] += signal[:count] * (32767 * self._earcon_gain)
+            mono[:count] += signal[:count]
             if count < len(signal):
                 going_on.append(signal[count:])
         self._mixed = going_on
+
+    def _mix_tones(self, out: npt.NDArray[np.int16]) -> None:
+        while self._sides:
+            self._tones.append((self._sides.popleft(), tone.synthesise(self._rate)))
+        going_on = []
+        for side, sound in self._tones:
+            count = min(len(sound), len(out))
+            channels = tone.SIDES[side if out.shape[1] > 1 else "both"]
+            piece = sound[:count, np.newaxis] * np.float32(32767 * self._gain)
+            out[:count, channels] = np.clip(out[:count, channels] + piece, -32768, 32767)
+            if count < len(sound):
+                going_on.append((side, sound[count:]))
+        self._tones = going_on

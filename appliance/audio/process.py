@@ -15,22 +15,31 @@ import threading
 from collections.abc import Callable
 
 from appliance.audio.device import Format, SoundCard, hardware
+from appliance.audio.loopback import CHIRP
 from appliance.audio.player import Player
 from appliance.audio.recorder import Recorder
-from appliance.audio.ring_buffer import CaptureRing, PlaybackRing
+from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, PlaybackRing
 from appliance.clock import milliseconds_since, monotonic
 from appliance.commands import (
     Cancel,
     Command,
     PausePlayback,
     PlayEarcon,
+    PlayTone,
     PreparePlayback,
     ResumePlayback,
     SetMuted,
     SetVolume,
 )
 from appliance.errors import AudioError
-from appliance.events import CaptureDropped, Logged, MicrophoneChanged, Ready, SpeakerChanged
+from appliance.events import (
+    CaptureDropped,
+    ChirpPlayed,
+    Logged,
+    MicrophoneChanged,
+    Ready,
+    SpeakerChanged,
+)
 from appliance.ipc import WorkerChannel
 from appliance.realtime import hurry
 from appliance.settings import AudioSettings
@@ -148,8 +157,10 @@ class AudioWorker:
                 self.player.pause(command.turn_id)
             case ResumePlayback():
                 self.player.resume(command.turn_id)
-            case PlayEarcon() if self._settings.earcons:
+            case PlayEarcon() if self._settings.earcons or command.name == CHIRP:
                 self.player.signal(command.name)
+            case PlayTone():
+                self.player.tone(command.side)
             case SetMuted():
                 self._muted = command.muted
             case SetVolume():
@@ -234,6 +245,12 @@ class AudioWorker:
             self.player.idle()
         while self.player.reports:
             self._channel.send(self.player.reports.popleft())
+        if began := self.player.chirped_at:
+            self.player.chirped_at = 0.0
+            # Blocks come every 20 ms: where the stream was in between, the time tells.
+            since = began - self._recorder.last_block
+            position = self._capture.position + int(since * CAPTURE_RATE)
+            self._channel.send(ChirpPlayed(position=position))
         if self._overflows != self._reported_overflows:
             blocks = self._overflows - self._reported_overflows
             self._reported_overflows += blocks

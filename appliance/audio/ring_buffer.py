@@ -290,6 +290,10 @@ class CaptureReader:
         self._segment.words[self._word] = self._next + blocks
         return self.depth >= blocks or (self._wakeup.wait(timeout) and self.depth >= blocks)
 
+    def wake(self) -> None:
+        """End the present wait, or the next one. Any thread of the reading process may do it."""
+        self._wakeup.set()
+
     def read(self) -> bytes | None:
         """Return the next block (640 bytes), or None when there is none yet. Never waits."""
         head = self._ring.blocks_written
@@ -425,6 +429,15 @@ class PlaybackRing:
             end = bool(header[5] & END_OF_SPEECH)
             return PlaybackBlock(header[3], header[4], end, header[6], payload)
         return None
+
+    @property
+    def wakeup_fd(self) -> int:
+        """What an event loop can watch: readable when blocks have come since it was cleared."""
+        return self._data.fd
+
+    def clear_wakeup(self) -> None:
+        """Say that the blocks which are there now will be looked at."""
+        self._data.wait(0)
 
     def drain(self) -> Iterator[PlaybackBlock]:
         """Take all blocks that are there now."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import sandbox
 from appliance.errors import StorageError, UsageError
 from appliance.knowledge import reader
 from appliance.knowledge.text import Block, Place
@@ -25,11 +25,8 @@ FORMATS = {
     ".htm": "html",
     ".pdf": "pdf",
 }
-_REASONS = {
-    reader.NO_TEXT: "has no text in it (a scanned page is a picture: recognise its text first)",
-    reader.PROTECTED: "is protected by a password; save it without one",
-    reader.TOO_LARGE: "has too much in it; split it into several files",
-}
+_PAGE = re.compile(rb"<(?:!doctype html|html)\b", re.IGNORECASE)
+_BEFORE_PAGE = ((b"<?xml", b"?>"), (b"<!--", b"-->"))
 
 
 @dataclass(frozen=True)
@@ -62,36 +59,72 @@ def read(path: Path) -> Document:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"{path}: has more than {MAX_BYTES // 1_000_000} MB; split it")
-    if form == "pdf" and b"%PDF-" not in data[:1024]:
+    if form == "pdf" and not is_pdf(data):
         raise UsageError(f"{path}: is no PDF, whatever its name says")
-    title, blocks = _read_apart(path, form, data)
-    digest = hashlib.sha256(data).hexdigest()
-    return Document(path.name, form, digest, len(data), title, blocks)
+    return _document(path.name, str(path), form, data)
 
 
-def _read_apart(path: Path, form: str, data: bytes) -> tuple[str, tuple[Block, ...]]:
-    """Return title and blocks, as a process of its own has read them."""
+def read_upload(name: str, data: bytes) -> Document:
+    """Return the document in *data*; what it is, its content tells and not its *name*.
+
+    Raises:
+        UsageError: it is too large, of an unknown format, damaged or without text.
+        StorageError: the reader could not be started.
+    """
+    return _document(name, name, format_of(name, data), data)
+
+
+def is_pdf(data: bytes) -> bool:
+    """Return whether this is a PDF; some have a few bytes before their mark."""
+    return b"%PDF-" in data[:1024]
+
+
+def format_of(name: str, data: bytes) -> str:
+    """Return the format of what was uploaded.
+
+    Raises:
+        UsageError: it is none that can be read.
+    """
+    if is_pdf(data):
+        return "pdf"
+    if b"\0" in data[:8192]:
+        raise UsageError(f"{name}: is no text, HTML page or PDF, so it cannot be read")
+    if _is_page(data[:4096]):
+        return "html"
+    # Both are plain text; only how headings are marked differs.
+    ending = name[max(name.rfind("."), 0) :].lower()
+    return "md" if FORMATS.get(ending) == "md" else "txt"
+
+
+def _is_page(head: bytes) -> bool:
+    """Return whether a file begins like an HTML page, comments before it or not."""
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while ends := [end for start, end in _BEFORE_PAGE if head.startswith(start)]:
+        _, _, head = head.partition(ends[0])
+        head = head.lstrip()
+    return _PAGE.match(head) is not None
+
+
+def _document(name: str, shown: str, form: str, data: bytes) -> Document:
+    """Have a document read; *shown* is how an error names it."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{shown}: has more than {MAX_BYTES // 1_000_000} MB; split it")
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", reader.__name__, form],
-            input=data,
-            capture_output=True,
-            timeout=LIMIT_S,
-            check=False,
-            cwd="/",
-            env={},
+        parsed = sandbox.run(
+            f"{reader.__name__}:parse", data, [form], sandbox.Limits(wall_s=LIMIT_S)
         )
-    except subprocess.TimeoutExpired as error:
-        raise UsageError(f"{path}: could not be read within {LIMIT_S:.0f} s") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read now: {error.strerror}") from error
-    if done.returncode:
-        # A negative code is the signal that ended it: it ran into a limit.
-        reason = _REASONS[reader.TOO_LARGE] if done.returncode < 0 else "is damaged"
-        raise UsageError(f"{path}: {_REASONS.get(done.returncode, reason)}")
-    title, blocks = json.loads(done.stdout)
-    return title, tuple(
-        Block(text, Place(page, line, heading)) for text, page, line, heading in blocks
+    except UsageError as error:
+        raise UsageError(f"{shown}: {error}") from error
+    except StorageError as error:
+        raise StorageError(f"{shown}: {error}") from error
+    title, blocks = json.loads(parsed)
+    return Document(
+        name=name,
+        format=form,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        title=title,
+        blocks=tuple(
+            Block(text, Place(page, line, heading)) for text, page, line, heading in blocks
+        ),
     )

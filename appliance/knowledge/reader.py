@@ -1,21 +1,17 @@
-"""Reads one document: ``python -m appliance.knowledge.reader FORMAT < file > blocks.json``.
+"""Reads one document, in a process of its own (see :mod:`appliance.sandbox`).
 
-This is a process of its own, because a document may come from anywhere and its parser may loop,
-swell or fail: it runs under limits of memory and time, without the means to open a connection, to
-write a file or to start a program. :mod:`appliance.knowledge.documents` starts it.
+A document may come from anywhere and its parser may loop, swell or fail: :mod:`.documents` has
+:func:`parse` run where it can harm nothing.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import resource
-import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
+from appliance.errors import UsageError
 from appliance.knowledge.text import Block, Place
 
 MAX_TEXT = 5_000_000
@@ -23,17 +19,8 @@ MAX_TEXT = 5_000_000
 MAX_PAGES = 2_000
 FULL_LINE = 0.6
 """Part of the longest line from which a line counts as full."""
-MEMORY_BYTES = 768 * 1024 * 1024
-CPU_S = 60
+PROTECTED = "is protected by a password; save it without one"
 
-NO_TEXT, PROTECTED, UNREADABLE, TOO_LARGE = 10, 11, 12, 13
-"""Exit codes."""
-
-_FORBIDDEN = (
-    "socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork",
-    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
-    "shutil.", "ctypes.", "urllib.", "http.", "ftplib.", "smtplib.",
-)  # fmt: skip
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _SKIPPED = (
     "script", "style", "template", "noscript", "nav", "head", "title", "svg", "form", "button",
@@ -45,53 +32,28 @@ _BLOCKS = (
 )  # fmt: skip
 
 
-def main() -> int:
-    """Read standard input in the format of the first argument; return the exit code."""
-    read = READERS[sys.argv[1]]
-    data = sys.stdin.buffer.read()
-    _lock_down()
+def parse(data: bytes, form: str) -> bytes:
+    """Return title and blocks of a document in the format *form*, as JSON.
+
+    Raises:
+        UsageError: there is no text in it, or it cannot be read without a password.
+        MemoryError: there is too much in it.
+    """
     title, blocks, size = "", [], 0
-    try:
-        for block in read(data):
-            if isinstance(block, str):
-                title = block
-                continue
-            size += len(block.text)
-            if size > MAX_TEXT:
-                return TOO_LARGE
-            place = block.place
-            blocks.append((block.text, place.page, place.line, place.heading))
-    except _ProtectedError:
-        return PROTECTED
-    except MemoryError:
-        return TOO_LARGE
-    # Whatever a parser of somebody else's makes of a broken file: it could not be read.
-    except Exception as error:  # noqa: BLE001
-        sys.stderr.write(f"{type(error).__name__}: {error}"[:500])
-        return UNREADABLE
+    for block in READERS[form](data):
+        if isinstance(block, str):
+            title = block
+            continue
+        size += len(block.text)
+        if size > MAX_TEXT:
+            raise MemoryError
+        place = block.place
+        blocks.append((block.text, place.page, place.line, place.heading))
     if not blocks:
-        return NO_TEXT
-    json.dump([title, blocks], sys.stdout)
-    return 0
-
-
-class _ProtectedError(Exception):
-    """The document needs a password."""
-
-
-def _lock_down() -> None:
-    """Give up what reading does not need; inherited by nobody, undone by nothing."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.addaudithook(_refuse)
-
-
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    if writes or event.startswith(_FORBIDDEN):
-        raise PermissionError(f"a document's reader must not do this: {event}")
+        raise UsageError(
+            "has no text in it (a scanned page is a picture: recognise its text first)"
+        )
+    return json.dumps([title, blocks]).encode()
 
 
 # --- formats ---------------------------------------------------------------------------------
@@ -191,9 +153,9 @@ def read_pdf(data: bytes) -> Iterator[Block]:
         try:
             opened = document.decrypt("")
         except Exception as error:
-            raise _ProtectedError from error
+            raise UsageError(PROTECTED) from error
         if not opened:
-            raise _ProtectedError
+            raise UsageError(PROTECTED)
     if len(document.pages) > MAX_PAGES:
         raise MemoryError
     for number, page in enumerate(document.pages, 1):
@@ -219,6 +181,3 @@ READERS: dict[str, Callable[[bytes], Iterator[Block | str]]] = {
     "pdf": read_pdf,
 }
 """By format. A text without a place among the blocks is the document's title."""
-
-if __name__ == "__main__":
-    sys.exit(main())

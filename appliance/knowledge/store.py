@@ -121,7 +121,8 @@ class KnowledgeStore:
         """
         whole = "\n".join(block.text for block in document.blocks)
         language = language_of(whole)
-        title = f"{Path(document.name).stem} {_title(document)}"
+        # The name is no path: what was uploaded may have any character in it.
+        title = f"{document.name.rpartition('.')[0] or document.name} {_title(document)}"
         about = " ".join(stems(title, language))
         pieces = list(chunks(document.blocks))
         with self._database.write() as connection:

@@ -1,8 +1,9 @@
 """The listen worker: the wake word while nobody speaks to Luna, the end of speech while one does.
 
-The *reader* thread follows the capture ring; commands reach it through a queue. The end-of-turn
-model runs in a thread of its own, so that the reader keeps up. Before the worker is ready only
-the wake word is loaded; the rest follows in the background.
+The *reader* thread follows the box's capture ring; commands reach it through a queue. For a turn
+of another stream it follows that one's ring, and then goes back. The end-of-turn model runs in a
+thread of its own, so that the reader keeps up. Before the worker is ready only the wake word is
+loaded; the rest follows in the background.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,11 @@ import numpy as np
 from appliance.audio.ring_buffer import CAPTURE_BLOCK, CAPTURE_RATE, CaptureRing, RingError
 from appliance.clock import milliseconds_since, monotonic
 from appliance.commands import (
+    BOX,
     Cancel,
     CloseMicrophone,
     Command,
+    MeasureSound,
     OpenMicrophone,
     SetMuted,
     WatchForSpeech,
@@ -42,6 +45,7 @@ from appliance.events import (
 from appliance.ipc import WorkerChannel
 from appliance.listen import endpoint
 from appliance.listen.endpoint import Ask, Decision, Endpointer, EndpointOptions
+from appliance.listen.meter import Meter
 from appliance.listen.turn_model import TurnModel
 from appliance.listen.vad import CHUNK, VoiceActivity
 from appliance.listen.wake_word import LATENCY_SAMPLES, WakeWordModel
@@ -54,25 +58,31 @@ IDLE_BLOCKS = 4
 LOOK_S = 0.5
 """Commands are looked for at least this often, also when no sound comes."""
 FOREVER_S = 1e9
+NOW = 1 << 62
+"""Beyond the end of any ring: where nothing is left to be read."""
 INTERRUPTION_MS = 250
 """Shorter speech does not interrupt Luna."""
 JOIN_S = 1.0
+LONGEST_METER_S = 60.0
+"""A client that goes on measuring asks again; one that has died does not."""
 
 
 def main(
     context: WorkerContext,
-    ring: CaptureRing,
+    rings: Mapping[str, CaptureRing],
     settings: ListenSettings,
     build_wake_word: Callable[[], WakeWordModel] | None,
     build_vad: Callable[[], VoiceActivity],
     build_turn_model: Callable[[], TurnModel] | None,
 ) -> None:
-    """Run the worker."""
+    """Run the worker; *rings* are the capture rings by stream, the box's among them."""
 
     def start(channel: WorkerChannel) -> ListenWorker:
         began = monotonic()
         wake_word = build_wake_word() if build_wake_word else None
-        worker = ListenWorker(channel, ring, settings, wake_word, build_vad, build_turn_model)
+        worker = ListenWorker(
+            channel, rings, settings, wake_word, build_vad, build_turn_model, build_wake_word
+        )
         detail = ", ".join(settings.wake_words) if wake_word else "no wake word"
         channel.send(Ready(worker=context.name, detail=detail, load_ms=milliseconds_since(began)))
         return worker
@@ -80,26 +90,30 @@ def main(
     try:
         serve(context, start)
     finally:
-        ring.close()
+        for ring in rings.values():
+            ring.close()
 
 
 class ListenWorker:
-    """Reads the capture ring and tells what happens in it."""
+    """Reads one capture ring at a time and tells what happens in it."""
 
     def __init__(
         self,
         channel: WorkerChannel,
-        ring: CaptureRing,
+        rings: Mapping[str, CaptureRing],
         settings: ListenSettings,
         wake_word: WakeWordModel | None,
         build_vad: Callable[[], VoiceActivity],
         build_turn_model: Callable[[], TurnModel] | None,
+        build_measured_word: Callable[[], WakeWordModel] | None = None,
     ) -> None:
         self._channel = channel
-        self._ring = ring
+        self._ring = rings[BOX]
         self._settings = settings
         self._wake_word = wake_word
-        self._reader = ring.reader("listen")
+        self._readers = {stream: ring.reader("listen") for stream, ring in rings.items()}
+        self._stream = BOX
+        self._reader = self._readers[BOX]
         self._orders: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._reported_overruns = 0
         self._muted = False
@@ -113,6 +127,10 @@ class ListenWorker:
         self._answers: queue.SimpleQueue[tuple[int, Ask, float]] = queue.SimpleQueue()
         self._asked_ms = 0.0
         self._wakes = 0
+        self._build_measured_word = build_measured_word
+        self._meter: Meter | None = None
+        self._meter_until = 0.0
+        self._meter_alone = False
         self._closing = False
         self._last_round = monotonic()
         self._threads = [
@@ -124,6 +142,8 @@ class ListenWorker:
 
     def handle(self, command: Command) -> None:
         self._orders.put(command)
+        for reader in self._readers.values():
+            reader.wake()  # no sound may come that would
 
     def busy_s(self) -> float:
         still = monotonic() - self._last_round
@@ -131,8 +151,8 @@ class ListenWorker:
 
     def stats(self) -> dict[str, float]:
         return {
-            "overruns": float(self._reader.overruns),
-            "crc_retries": float(self._reader.retries),
+            "overruns": float(sum(reader.overruns for reader in self._readers.values())),
+            "crc_retries": float(sum(reader.retries for reader in self._readers.values())),
             "depth": float(self._reader.depth),
             "wakes": float(self._wakes),
             "turn_model_ms": round(self._asked_ms, 1),
@@ -171,7 +191,7 @@ class ListenWorker:
             self._take_orders()
             self._take_answers()
             self._reader.wait(LOOK_S, 1 if self._endpointer else IDLE_BLOCKS)
-            if self._muted:
+            if self._muted and self._stream == BOX:
                 self._reader.seek(self._ring.position)
             else:
                 self._take_sound()
@@ -189,6 +209,17 @@ class ListenWorker:
             if not self._orders.empty() or not self._answers.empty():
                 return
 
+    def _hear_out(self) -> None:
+        """Take all that was said before the button was let go; that is the utterance."""
+        while not self._vad_loaded.wait(LOOK_S):
+            self._last_round = monotonic()
+            if self._closing:
+                return
+        while self._endpointer is not None and self._reader.depth:
+            self._follow_speech(self._take_blocks())
+        if self._endpointer is not None:
+            self._act(self._endpointer.release())
+
     def _take_blocks(self) -> bytes:
         """Return the next few blocks, without a gap among them."""
         blocks: list[bytes] = []
@@ -199,18 +230,31 @@ class ListenWorker:
                 self._skip_to(self._reader.position - CAPTURE_BLOCK)
                 self._send(CaptureDropped(blocks=lost, where="listen"))
             blocks.append(block)
-        return b"".join(blocks)
+        audio = b"".join(blocks)
+        if self._meter is not None and self._stream == BOX:
+            self._measure(self._meter, audio)
+        return audio
+
+    def _measure(self, meter: Meter, audio: bytes) -> None:
+        """Tell a client how loud it is, until its time is over."""
+        if monotonic() > self._meter_until:
+            self._meter, self._meter_alone = None, False
+            return
+        for measured in meter.feed(audio):
+            self._send(measured)
 
     def _skip_to(self, position: int) -> None:
         """Go on after a gap in the sound."""
         self._chunk = b""
+        if self._meter is not None:
+            self._meter.skip()
         if self._wake_word is not None:
             self._wake_word.reset()
         if self._endpointer is not None:
             self._endpointer.skip_to(position)
 
     def _search_wake_word(self, audio: bytes) -> None:
-        if self._wake_word is None:
+        if self._wake_word is None or self._meter_alone:
             return
         position = self._reader.position - len(audio) // 2
         for start in range(0, len(audio), 2 * CAPTURE_BLOCK):
@@ -232,23 +276,33 @@ class ListenWorker:
     def _take_orders(self) -> None:
         while not self._orders.empty():
             match self._orders.get():
-                case OpenMicrophone() as order if self._muted:
+                case OpenMicrophone(stream=stream) as order if self._muted and stream == BOX:
                     self._send(NothingHeard(turn_id=order.turn_id))
                 case OpenMicrophone() as order:
+                    self._follow(order.stream)
                     self._open(order.turn_id, order.position, self._options(order))
                 case WatchForSpeech() as order if not self._muted:
                     # Waits as long as Luna speaks; what is heard must be more than a cough.
                     options = self._options(OpenMicrophone(turn_id=0, wait_s=FOREVER_S))
                     options = replace(options, min_speech_ms=INTERRUPTION_MS)
+                    self._follow(BOX)
                     self._open(order.turn_id, order.position, options)
                 case CloseMicrophone() as order if order.turn_id == self._turn_id:
-                    if self._endpointer is not None:
-                        self._take_sound()
-                        self._act(self._endpointer.release() if self._endpointer else [])
+                    self._hear_out()
                 case Cancel(attempt=0) as order if order.turn_id == self._turn_id:
                     self._close()
                 case SetMuted() as order:
                     self._mute(order.muted)
+                case MeasureSound() as order:
+                    self._start_meter(order)
+
+    def _start_meter(self, order: MeasureSound) -> None:
+        """Measure from now on, or for longer; a wake word of its own is never in a turn's way."""
+        if self._meter is None:
+            build = self._build_measured_word
+            self._meter = Meter(build() if build else None)
+        self._meter_until = monotonic() + min(order.seconds, LONGEST_METER_S)
+        self._meter_alone = order.alone
 
     def _options(self, order: OpenMicrophone) -> EndpointOptions:
         settings = self._settings
@@ -264,6 +318,13 @@ class ListenWorker:
             ask_model=settings.smart_turn,
         )
 
+    def _follow(self, stream: str) -> None:
+        """Read the ring of *stream* from now on, at its present end."""
+        if stream != self._stream:
+            self._stream, self._reader = stream, self._readers[stream]
+            self._reader.seek(NOW)
+            self._reported_overruns = self._reader.overruns
+
     def _open(self, turn_id: int, position: int, options: EndpointOptions) -> None:
         if position >= 0:  # rounded up to a block, so that no wake word is in it
             self._reader.seek(position + CAPTURE_BLOCK - 1)
@@ -277,14 +338,16 @@ class ListenWorker:
         self._turn_id = 0
         self._endpointer = None
         self._chunk = b""
+        self._follow(BOX)
         if self._wake_word is not None:
             self._wake_word.reset()
 
     def _mute(self, muted: bool) -> None:
         if muted != self._muted:
             self._muted = muted
-            self._close()
-            self._reader.seek(self._ring.position)
+            if self._stream == BOX:  # another stream's turn goes on
+                self._close()
+                self._reader.seek(NOW)
 
     # --- what the endpointer decides ---
 
@@ -348,6 +411,7 @@ class ListenWorker:
                 continue
             began = monotonic()
             try:
+                # Only the box's turns end by themselves.
                 samples = self._ring.read_range(asked.start, asked.position)
             except RingError:
                 continue  # the turn ended long ago

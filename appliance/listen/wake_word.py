@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pymicro_wakeword import MicroWakeWord
 
 REFRACTORY_SAMPLES = 16_000
 """After a detection nothing is detected for a second: it would be the same word."""
@@ -32,6 +35,16 @@ class WakeWordModel(Protocol):
 
     def reset(self) -> None:
         """Forget what was heard: the stream has a gap."""
+
+    def scores(self, audio: bytes) -> Mapping[str, float]:
+        """Take the next piece of the stream; return the highest score of each word within it.
+
+        Nothing counts as heard; an instance either detects or measures.
+        """
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The score above which each word counts as heard."""
 
 
 class MicroWakeWords:
@@ -66,12 +79,31 @@ class MicroWakeWords:
         for features in self._features.process_streaming(audio):
             for model in self._models:
                 score = model.process_streaming_prob(features)
-                limit = model.probability_cutoff if self._threshold is None else self._threshold
+                limit = self._limit(model)
                 if score is not None and score > limit and not self._deaf_samples:
                     found = Detection(model.id, float(score))
                     self._deaf_samples = REFRACTORY_SAMPLES
                     model.reset()  # its probability can stay high for more than a second
         return found
+
+    def scores(self, audio: bytes) -> Mapping[str, float]:
+        """See :meth:`WakeWordModel.scores`."""
+        highest = {model.id: 0.0 for model in self._models}
+        for features in self._features.process_streaming(audio):
+            for model in self._models:
+                # The models look at several features at once, and say 0 in between.
+                score = float(model.process_streaming_prob(features) or 0.0)
+                highest[model.id] = max(highest[model.id], score)
+        return highest
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """See :meth:`WakeWordModel.limits`."""
+        return {model.id: self._limit(model) for model in self._models}
+
+    def _limit(self, model: MicroWakeWord) -> float:
+        own = float(model.probability_cutoff)
+        return own if self._threshold is None else self._threshold
 
     def reset(self) -> None:
         """See :meth:`WakeWordModel.reset`."""

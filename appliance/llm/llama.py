@@ -110,7 +110,8 @@ class LlamaEngine:
         if self._evaluate(prompt, proceed):
             limit = min(max_tokens, self.context_tokens - size)
             write = Skip(continues[len(given) :], on_text) if len(given) < len(continues) else None
-            reason, written = self._write(limit, temperature, write or on_text, proceed)
+            before = self._weights.tokenize(self._plain(given)) if given else []
+            reason, written = self._write(limit, temperature, write or on_text, proceed, before)
         return Generated(reason, size, cached, written)
 
     def classify(
@@ -290,13 +291,20 @@ class LlamaEngine:
         self._cached += tokens
 
     def _write(
-        self, max_tokens: int, temperature: float, on_text: OnText, proceed: Proceed
+        self,
+        max_tokens: int,
+        temperature: float,
+        on_text: OnText,
+        proceed: Proceed,
+        before: Sequence[int],
     ) -> tuple[str, int]:
-        """Write up to *max_tokens*; return why it ended, and how many were written."""
+        """Write up to *max_tokens* after *before*; return why it ended, and how many there are."""
         weights = self._weights
         # A token can be a part of a character: the decoder hands out whole ones only.
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         sampler = self._runtime.sampler(temperature)
+        if before:
+            sampler.accept(before)
         written = 0
         try:
             while True:

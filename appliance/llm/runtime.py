@@ -160,6 +160,11 @@ class Sampler:
             llama.llama_sampler_init_dist(llama.LLAMA_DEFAULT_SEED),
         ]
 
+    def accept(self, tokens: Sequence[int]) -> None:
+        """Take *tokens* for its own: they count where repetition is avoided."""
+        for token in tokens:
+            llama.llama_sampler_accept(self._chain, token)
+
     def next(self) -> int:
         """Return the chosen token."""
         return int(llama.llama_sampler_sample(self._chain, self._context, -1))

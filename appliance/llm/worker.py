@@ -156,7 +156,10 @@ class LlmWorker:
 
     def _warm(self, job: _Job, command: Warm) -> None:
         try:
-            done = self._engine(command.role, job).warm(command.messages, job.proceed)
+            engine = self._engine(command.role, job)
+            known = command.role == CLASSIFY  # its examples always go with it
+            messages = command.messages if known else self._kept(engine, command.messages)
+            done = engine.warm(messages, job.proceed)
         except LoadStopped:
             done = False
         except EOFError:
@@ -252,16 +255,29 @@ class LlmWorker:
         if not any(text_of(message).strip() or images_of(message) for message in questions):
             raise UsageError("the message is empty; ask something")
         given = engine.count_tokens({"role": "assistant", "content": command.continues})
-        answer = min(command.max_tokens, engine.context_tokens // 2)
+        least = engine.context_tokens // (8 if command.whole else 2)
+        answer = min(command.max_tokens, least)
         room = engine.context_tokens - answer - (given if command.continues else 0)
         system = sum(engine.count_tokens(m) for m in messages if m["role"] == "system")
-        question = sum(map(engine.count_tokens, questions))
+        rest = [m for m in messages if m["role"] != "system"] if command.whole else questions
+        question = sum(map(engine.count_tokens, rest))
         if system + question > room:
             raise UsageError(
                 f"the message is too long: it has about {question} tokens and the model can "
                 f"read {room - system}; shorten it"
             )
-        return truncate(messages, min(room, system + self._history_tokens), engine.count_tokens)
+        return list(messages) if command.whole else self._kept(engine, messages, room)
+
+    def _kept(
+        self, engine: ChatEngine, messages: Sequence[ChatMessage], room: int | None = None
+    ) -> list[ChatMessage]:
+        """Return what of the conversation goes into a prompt, of at most *room* tokens.
+
+        What is warmed is cut as the next question will be, or it would be warmed in vain.
+        """
+        system = sum(engine.count_tokens(m) for m in messages if m["role"] == "system")
+        budget = system + self._history_tokens
+        return truncate(messages, min(budget, room or budget), engine.count_tokens)
 
     def _count(self, done: Generated) -> None:
         self._stats["generations"] += 1

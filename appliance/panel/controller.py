@@ -118,6 +118,12 @@ class Panel:
         for panel in self._panels.values():
             await panel.close()
 
+    def look_like(self, settings: PanelSettings) -> None:
+        """Shine as *settings* say from now on."""
+        look = _look(settings)
+        for renderer in self._renderers.values():
+            renderer.look_like(look)
+
     def stay(self) -> None:
         """Take the goodbye back: the box could not be shut down."""
         self.layers.closing = False

@@ -105,7 +105,8 @@ class Front:
             case VolumeRequested():
                 return replace(event, percent=self.volume.wanted(event), step=0)
             case MuteRequested(muted=False) if self.panel.muted_by_switch:
-                raise ServiceError(text("panel.mute_switch", self._language))
+                said = text("panel.mute_switch", self._language)
+                raise ServiceError(said).worded("panel.mute_switch")
         return event
 
     def _handle(self, event: Event) -> None:

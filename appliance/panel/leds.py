@@ -126,6 +126,25 @@ TABLE: tuple[Pattern, ...] = (
         pair=(0.0, 1.0),
     ),
     Pattern(
+        "warning",
+        colour="orange",
+        rhythm=((0.0, 0.4), (1.2, 0.0)),
+        period_s=10.0,
+        spread="dot",
+        pair=(0.0, 1.0),
+    ),
+    Pattern(
+        "critical",
+        colour="red",
+        rhythm=(
+            *((0.0, 0.7), (0.15, 0.0), (0.45, 0.7), (0.6, 0.0)),
+            *((0.9, 0.7), (1.05, 0.0)),
+        ),
+        period_s=5.0,
+        spread="dot",
+        pair=(0.0, 1.0),
+    ),
+    Pattern(
         "error",
         colour="red",
         rhythm=((0.0, 1.0), (0.4, 0.0)),

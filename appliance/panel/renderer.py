@@ -22,6 +22,7 @@ from appliance.events import (
     ShutdownRequested,
     Snapshot,
     StateChanged,
+    Vitals,
     VolumeRequested,
     WakeHeard,
 )
@@ -31,6 +32,8 @@ from appliance.panel.leds import GAMMA, PATTERNS, PROGRESSING, WAKE_S, Pattern, 
 
 VOLUME_S = 1.5
 """How long a new volume is shown."""
+CONDITIONS = ("critical", "clock_not_set", "offline", "warning")
+"""What is shown while Luna waits; the first that holds wins."""
 ANSWERED = frozenset({"snoozed", "done", "cancelled", "unanswered"})
 """Changes of a reminder after which it is not due any more."""
 LONGEST_SLEEP_S = 30.0
@@ -52,7 +55,7 @@ class Layers:
     def __init__(self) -> None:
         self.state = "starting"
         self.conditions: set[str] = set()
-        """Of ``reminder_due``, ``offline`` and ``clock_not_set`` those that hold."""
+        """Of ``reminder_due`` and :data:`CONDITIONS` those that hold."""
         self._due: set[int] = set()
         self.cue: Callable[[float], Cue | None] = lambda _now: None
         """Asked for what a button that is held will do."""
@@ -74,6 +77,11 @@ class Layers:
                 self._set("offline", not event.online)
             case ClockChanged():
                 self._set("clock_not_set", not event.trusted)
+            case Vitals():
+                known = self.conditions.copy()
+                for level in ("warning", "critical"):
+                    self._set(level, event.level == level)
+                return self.conditions != known
             case ReminderDue():
                 self._due |= set(event.reminders)
                 self._set("reminder_due", bool(self._due))
@@ -105,7 +113,7 @@ class Layers:
         if self.state in ("idle", "muted") and "reminder_due" in self.conditions:
             return Shown("reminder_due")
         if self.state == "idle":
-            for condition in ("clock_not_set", "offline"):
+            for condition in CONDITIONS:
                 if condition in self.conditions:
                     return Shown(condition)
         return Shown(self.state if self.state in PATTERNS else "error")
@@ -162,6 +170,11 @@ class Renderer:
         if again:
             self._frame = None
         self._plan(0.0)
+
+    def look_like(self, look: Look) -> None:
+        """Draw in another brightness from now on."""
+        self._look = look
+        self.wake()
 
     def stop(self) -> None:
         """Draw no more."""

@@ -143,6 +143,7 @@ Of two plain LEDs the first (green, say) means that all is well and the second (
 |---|---|---|---|---|---|"""
 _TAIL = """
 The most urgent wins: shutting down, a button that is held, the volume, the state, a reminder, then
-the clock and the network. While Luna waits (`idle`) the LEDs are dark unless `panel.idle_light` is
+what is critical, the clock, the network, and a warning (the limits are in `[thresholds]`); these
+four are shown while Luna waits. Without any, the LEDs are dark then unless `panel.idle_light` is
 set. By night (`panel.night_from` to `panel.night_to`) they are dimmed to `panel.night_brightness`.
 """

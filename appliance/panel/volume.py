@@ -52,6 +52,10 @@ class Volume:
             percent = (on_grid + event.step) * self._step
         return max(0, min(self._limit, percent))
 
+    def limit_to(self, percent: int) -> None:
+        """Allow no more than *percent* from now on; what is louder, the next request turns down."""
+        self._limit = percent
+
     def save(self) -> None:
         """Write the volume down if it is not what the file says.
 

@@ -27,6 +27,8 @@ class ChatRequest:
     temperature: float
     continues: str = ""
     """The beginning of the answer that was given already: go on exactly after it."""
+    whole: bool = False
+    """Nothing of the conversation may be left out: one that is too long is refused."""
     tools: tuple[Mapping[str, Any], ...] = ()
     turn_id: int = 0
     attempt: int = 0

@@ -1,7 +1,7 @@
 """Keys of providers: from systemd's credentials or the environment, never from a file of settings.
 
-A credential is given to the service alone, by ``LoadCredential=GROQ_API_KEY:/path`` or
-``LoadCredentialEncrypted=`` in a drop-in of the unit (systemd.exec(5)).
+A credential is given to the service alone: a file ``/etc/luna/credentials/GROQ_API_KEY``, which the
+unit loads, or ``LoadCredentialEncrypted=`` in a drop-in of it (systemd.exec(5)).
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def find_key(name: str, environ: Mapping[str, str] | None = None) -> Secret | No
 def _credential(name: str, folder: str) -> str | None:
     if not folder:
         return None
-    for file in (Path(folder) / name, Path(folder) / name.lower()):
+    # systemd names a file of a folder after the credential and the file: `LoadCredential=key:DIR`.
+    for file in (Path(folder) / form for form in (name, name.lower(), f"key_{name}")):
         try:
             with file.open("rb") as stream:
                 return stream.read(MAX_BYTES + 1).decode("utf-8", "replace")

@@ -97,6 +97,11 @@ class Book:
             self._time.look()
             await self._save_time(at_once=True)
 
+    def follow(self, policy: Policy) -> None:
+        """Announce by another policy from now on."""
+        self.policy = policy
+        self._rebuild()
+
     # --- what there is ----------------------------------------------------------------------------
 
     @property

@@ -1,18 +1,19 @@
-"""The speech-to-text worker: transcribes ranges of the capture ring, one at a time.
+"""The speech-to-text worker: transcribes ranges of the capture rings, one at a time.
 
 The message loop only files jobs; a thread of its own works on them. A turn has at most one
-job waiting, its newest: an older attempt was made for a pause that was none.
+job waiting, its newest: an older attempt was made for a pause that was none. Sound from files
+waits until no turn does.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from appliance.audio.ring_buffer import CAPTURE_RATE, CaptureRing, RingError
 from appliance.clock import milliseconds_since, monotonic
-from appliance.commands import Cancel, Command, Transcribe
+from appliance.commands import FILE, Cancel, Command, Transcribe
 from appliance.errors import LunaError, ProviderError
 from appliance.events import Logged, Ready, Transcribed, TranscriptionFailed
 from appliance.ipc import WorkerChannel
@@ -24,13 +25,18 @@ _JOIN_S = 0.5
 """How long the end waits for the running job; after that the process takes it along."""
 
 
-def main(context: WorkerContext, ring: CaptureRing, build: Callable[[], Transcriber]) -> None:
-    """Run the worker; *build* loads the model (see :func:`appliance.stt.whisper.load`)."""
+def main(
+    context: WorkerContext, rings: Mapping[str, CaptureRing], build: Callable[[], Transcriber]
+) -> None:
+    """Run the worker; *build* loads the model (see :func:`appliance.stt.whisper.load`).
+
+    *rings* are the capture rings by stream.
+    """
 
     def start(channel: WorkerChannel) -> SttWorker:
         began = monotonic()
         transcriber = build()
-        worker = SttWorker(channel, ring, transcriber, context.name)
+        worker = SttWorker(channel, rings, transcriber, context.name)
         channel.send(
             Ready(worker=context.name, detail=transcriber.name, load_ms=milliseconds_since(began))
         )
@@ -39,7 +45,8 @@ def main(context: WorkerContext, ring: CaptureRing, build: Callable[[], Transcri
     try:
         serve(context, start)
     finally:
-        ring.close()
+        for ring in rings.values():
+            ring.close()
 
 
 @dataclass
@@ -58,10 +65,14 @@ class SttWorker:
     """Files jobs (message loop) and does them (own thread)."""
 
     def __init__(
-        self, channel: WorkerChannel, ring: CaptureRing, transcriber: Transcriber, name: str
+        self,
+        channel: WorkerChannel,
+        rings: Mapping[str, CaptureRing],
+        transcriber: Transcriber,
+        name: str,
     ) -> None:
         self._channel = channel
-        self._ring = ring
+        self._rings = rings
         self._transcriber = transcriber
         self._name = name
         self._changed = threading.Condition()
@@ -130,11 +141,15 @@ class SttWorker:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            job = self._waiting.pop(next(iter(self._waiting)))
+            # min() takes the first of equals: jobs of turns in the order in which they came.
+            job = self._waiting.pop(min(self._waiting, key=self._is_for_a_file))
             self._running = job
             self._running_since = monotonic()
             self._void = False
             return job
+
+    def _is_for_a_file(self, turn_id: int) -> bool:
+        return self._waiting[turn_id].stream == FILE
 
     def _transcribe(self, job: Transcribe) -> Transcript | None:
         """Return what was said; whatever goes wrong, the turn gets an answer.
@@ -144,7 +159,7 @@ class SttWorker:
         try:
             if job.end - job.start > FULL_WINDOW_S * CAPTURE_RATE:
                 self._log("warning", f"turn {job.turn_id}: only {FULL_WINDOW_S} s are transcribed")
-            samples = self._ring.read_range(job.start, job.end)
+            samples = self._rings[job.stream].read_range(job.start, job.end)
             if job.provider:
                 return self._ask(job, samples)
             return self._transcriber.transcribe(samples, job.language)

@@ -1,19 +1,20 @@
-"""The text-to-speech worker: clauses in, blocks of the playback ring out, in order.
+"""The text-to-speech worker: clauses in, blocks of the playback rings out, in order.
 
-Two threads: one synthesises ahead, one writes to the ring and waits while it is full. The
-message loop does neither, so pings and ``Cancel`` are served while the ring's reader is slow or
-dead.
+One thread synthesises ahead; one for each ring writes to it and waits while it is full. The
+message loop does neither, so pings and ``Cancel`` are served while a ring's reader is slow or
+dead. What is for files waits until no turn has anything to say.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from appliance.audio.ring_buffer import PlaybackRing
 from appliance.clock import milliseconds_since, monotonic
-from appliance.commands import Cancel, Command, EndSpeech, Speak
+from appliance.commands import BOX, FILE, Cancel, Command, EndSpeech, Speak
 from appliance.errors import LunaError, ProviderError
 from appliance.events import ClauseSynthesised, Logged, Ready, SynthesisFailed, VoiceFailed
 from appliance.ipc import WorkerChannel
@@ -36,13 +37,14 @@ Report = Callable[[str], None]
 
 def main(
     context: WorkerContext,
-    playback: PlaybackRing,
+    rings: Mapping[str, PlaybackRing],
     settings: TtsSettings,
     build: Callable[[TtsSettings, Report], Voices],
 ) -> None:
     """Run the worker; *build* loads the voices (see :func:`appliance.tts.voices.load`).
 
-    Its second argument takes a warning for the owner, one sentence.
+    Its second argument takes a warning for the owner, one sentence. *rings* are the playback
+    rings by stream.
     """
 
     def start(channel: WorkerChannel) -> TtsWorker:
@@ -52,7 +54,7 @@ def main(
             channel.send(Logged(level="warning", text=text, worker=context.name))
 
         voices = build(settings, warn)
-        worker = TtsWorker(channel, playback, voices)
+        worker = TtsWorker(channel, rings, voices)
         channel.send(
             Ready(worker=context.name, detail=voices.detail, load_ms=milliseconds_since(began))
         )
@@ -61,15 +63,18 @@ def main(
     try:
         serve(context, start)
     finally:
-        playback.close()
+        for ring in rings.values():
+            ring.close()
 
 
 class TtsWorker:
-    """Files clauses (message loop), synthesises them (own thread), writes them (another)."""
+    """Files clauses (message loop), synthesises them (own thread), writes them (others)."""
 
-    def __init__(self, channel: WorkerChannel, playback: PlaybackRing, voices: Voices) -> None:
+    def __init__(
+        self, channel: WorkerChannel, rings: Mapping[str, PlaybackRing], voices: Voices
+    ) -> None:
         self._channel = channel
-        self._playback = playback
+        self._rings = rings
         self._voices = voices
         self._changed = threading.Condition()
         self._jobs: deque[Speak | EndSpeech] = deque()
@@ -83,7 +88,7 @@ class TtsWorker:
         self._clauses = 0
         self._failed = 0
         self._work_ms = 0.0
-        self._writer = RingWriter(playback)
+        self._writers = {stream: RingWriter(ring) for stream, ring in rings.items()}
         self._thread = threading.Thread(target=self._work, name="synthesise", daemon=True)
         self._thread.start()
 
@@ -106,7 +111,8 @@ class TtsWorker:
             self._jobs.clear()
             self._jobs.extend(kept)
             self._changed.notify_all()
-        self._writer.cancel(turn_id)
+        for writer in self._writers.values():
+            writer.cancel(turn_id)
 
     def busy_s(self) -> float:
         since = self._progress_at
@@ -118,15 +124,16 @@ class TtsWorker:
             "clauses": float(self._clauses),
             "failed": float(self._failed),
             "work_ms": self._work_ms,
-            "unwritten_blocks": float(self._writer.depth),
-            "ring_depth": float(self._playback.depth),
+            "unwritten_blocks": float(sum(writer.depth for writer in self._writers.values())),
+            "ring_depth": float(self._rings[BOX].depth),
         }
 
     def close(self) -> None:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._writer.close()
+        for writer in self._writers.values():
+            writer.close()
         self._thread.join(_JOIN_S)
 
     # --- the synthesis thread's side -----------------------------------------------------
@@ -135,7 +142,7 @@ class TtsWorker:
         while (job := self._next()) is not None:
             try:
                 if isinstance(job, EndSpeech):
-                    self._put(job.turn_id, self._last_clause, end=True)
+                    self._put(job, self._last_clause, end=True)
                 else:
                     self._speak(job)
             except EOFError:
@@ -148,7 +155,10 @@ class TtsWorker:
             if self._closing:
                 return None
             self._progress_at = monotonic()
-            return self._jobs.popleft()
+            # min() takes the first of equals: what is for a turn, in order, then the rest.
+            job = min(self._jobs, key=lambda job: job.stream == FILE)
+            self._jobs.remove(job)
+            return job
 
     def _speak(self, job: Speak) -> None:
         """Say one clause with the best voice that can.
@@ -198,7 +208,7 @@ class TtsWorker:
             if payload is None:
                 break
             size += len(payload)
-            if not self._put(job.turn_id, job.clause, payload, rate):
+            if not self._put(job, job.clause, payload, rate):
                 return  # cancelled
         self._clauses += 1
         self._work_ms += work_ms
@@ -218,7 +228,7 @@ class TtsWorker:
 
         with self._changed:
             if not self._void(job.turn_id):
-                self._writer.finish(job.turn_id, job.clause, written)
+                self._writers[job.stream].finish(job.turn_id, job.clause, written)
 
     def _ring_rate(self, job: Speak) -> int:
         """Return the rate at which the ring is to be filled; 0 when no speaker says one.
@@ -226,30 +236,38 @@ class TtsWorker:
         Until a speaker was opened its rate is not known, and sound in the ring is what opens
         it: an empty block of no turn rings the bell.
         """
-        if not self._playback.rate and not self._rate_missing:
-            self._put(_NO_TURN, 0)
+        ring = self._rings[job.stream]
+        if not ring.rate and not self._rate_missing:
+            self._put(replace(job, turn_id=_NO_TURN), 0)
             until = monotonic() + _RATE_WAIT_S
             with self._changed:
-                while not self._playback.rate and monotonic() < until:
+                while not ring.rate and monotonic() < until:
                     if self._void(job.turn_id):
                         break
                     self._progress_at = monotonic()
                     self._changed.wait(_RATE_CHECK_S)
                 else:
-                    self._rate_missing = not self._playback.rate
-        return self._playback.rate
+                    self._rate_missing = not ring.rate
+        return ring.rate
 
     def _put(
-        self, turn_id: int, clause: int, payload: bytes = b"", rate: int = 0, *, end: bool = False
+        self,
+        job: Speak | EndSpeech,
+        clause: int,
+        payload: bytes = b"",
+        rate: int = 0,
+        *,
+        end: bool = False,
     ) -> bool:
         """Hand a block to the writer; return False when the turn was cancelled."""
+        writer = self._writers[job.stream]
         self._progress_at = 0.0  # to wait for the ring is not to hang
-        self._writer.wait_room()
+        writer.wait_room()
         self._progress_at = monotonic()
         with self._changed:  # so that a cancel comes before or after, never in between
-            if self._void(turn_id):
+            if self._void(job.turn_id):
                 return False
-            self._writer.put(turn_id, clause, payload, rate, end=end)
+            writer.put(job.turn_id, clause, payload, rate, end=end)
             return True
 
     def _void(self, turn_id: int) -> bool:

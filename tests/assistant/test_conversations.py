@@ -156,3 +156,20 @@ def test_a_clock_that_was_ahead_deletes_nothing(kept: Conversations, clock: Cloc
 def test_the_file_has_the_name_that_is_documented(kept: Conversations, tmp_path: Path) -> None:
     kept.begin()
     assert (tmp_path / FILE).exists()
+
+
+def test_an_old_conversation_becomes_the_current_one(kept: Conversations, clock: Clock) -> None:
+    first = talk(kept, "One?", "Two?")
+    kept.summarise(first, "They counted.", remaining=1)
+    second = talk(kept, "Other?")
+    clock.now += DAY_S
+    number = kept.reopen(first)
+    assert number == kept.current() > second
+    saved = kept.load(number)
+    assert [exchange.question for exchange in saved.exchanges] == ["Two?"]
+    assert saved.summary == "They counted."
+    assert saved.rested_s == 0.0  # it is in use again
+    assert not kept.has(first)
+    assert kept.search("two")[0].conversation_id == number
+    assert kept.reopen(number) == number
+    assert kept.reopen(4711) == 0

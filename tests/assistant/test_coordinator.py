@@ -11,7 +11,14 @@ from appliance.assistant.coordinator import MAX_WAITING, Coordinator
 from appliance.assistant.history import History
 from appliance.assistant.question import Question
 from appliance.assistant.turn import Options
-from appliance.commands import Command, EndSpeech, SetVolume, Speak
+from appliance.commands import (
+    Command,
+    EndSpeech,
+    OpenMicrophone,
+    SetVolume,
+    Speak,
+    Transcribe,
+)
 from appliance.errors import ServiceError
 from appliance.events import (
     AgentSwitch,
@@ -24,7 +31,10 @@ from appliance.events import (
     GenerationFinished,
     Heard,
     LanguageRequested,
+    ModelLoaded,
     ModelLoading,
+    PagePressed,
+    PageReleased,
     PlaybackFinished,
     PlaybackStarted,
     RepeatRequested,
@@ -304,6 +314,59 @@ async def test_a_long_load_is_announced_once(box: Box) -> None:
     box.end_speech()
     box.feed(loading)
     assert [c.text for c in box.commands(Speak)] == ["<speech.one_moment:en>"]
+
+
+async def test_a_load_of_unknown_length_is_announced_when_it_has_become_long(box: Box) -> None:
+    loading = ModelLoading(role="code", model="large", expected_s=-1, turn_id=1)
+    box.ask()
+    box.feed(loading)
+    box.end_speech()
+    box.feed(TimerFired(name="loading", turn_id=1))
+    assert [c.text for c in box.commands(Speak)] == ["<speech.one_moment:en>"]
+    box.feed(TimerFired(name="loading", turn_id=1))
+    assert len(box.commands(Speak)) == 1
+
+
+@pytest.mark.parametrize("how", ["loaded", "answered", "known"])
+async def test_a_load_that_is_short_is_not_announced(box: Box, how: str) -> None:
+    box.ask()
+    expected = 1.0 if how == "known" else -1
+    box.feed(ModelLoading(role="code", model="large", expected_s=expected, turn_id=1))
+    if how == "loaded":
+        box.feed(ModelLoaded(role="code", model="large", load_ms=500.0, turn_id=1))
+        assert "loading" not in box.coordinator._timers
+    elif how == "answered":
+        box.write("Paris")
+        box.feed(TimerFired(name="loading", turn_id=1))
+    else:
+        assert "loading" not in box.coordinator._timers
+    box.end_speech()
+    assert not box.commands(Speak)
+
+
+async def test_a_turn_of_the_page_stays_with_the_page() -> None:
+    box = Box(follow_up_s=5.0)
+    box.sent.clear()
+    box.feed(
+        PagePressed(position=640),
+        SpeechStarted(turn_id=1, position=640),
+        UtterancePaused(turn_id=1, start=640, end=900),
+        Transcribed(turn_id=1, attempt=1, start=640, end=900, text="Hello there", language="en"),
+        PageReleased(turn_id=1),
+        UtteranceEnded(turn_id=1, start=640, end=900, reason="released"),
+    )
+    box.write("Hello. How are you today?")
+    box.finish()
+    assert {c.stream for c in box.commands(Transcribe)} == {"page"}
+    assert {c.stream for c in box.commands(Speak)} == {"page"}
+    assert [c.stream for c in box.commands(EndSpeech)] == ["page"]
+    box.feed(WorkerChanged(worker="tts", status="ready"))
+    assert [c.stream for c in box.commands(EndSpeech)] == ["page", "page"]
+    box.feed(PlaybackStarted(turn_id=1), PlaybackFinished(turn_id=1, cut=False))
+    assert box.events(TurnEnded)[0].source == "page"
+    # It asked something, but a browser's microphone opens by its button alone.
+    assert [c.stream for c in box.commands(OpenMicrophone)] == ["page"]
+    assert not [command for worker, command in box.sent if worker == "audio"]
 
 
 async def test_volume_is_set_and_set_again_for_a_new_worker(box: Box) -> None:

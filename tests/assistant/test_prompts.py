@@ -209,3 +209,19 @@ def test_the_default_model_does_not_imitate_an_interruption(
     assert text
     for trace in ("cut off", "interr", "cortad", "(", "—", "..."):
         assert trace not in text, text
+
+
+def test_the_owners_persona_is_text_and_of_its_language(tmp_path: Path) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en/persona.txt").write_text("Speak like a pirate.\n{{ name }} {% if %}")
+    prompts = Prompts(tmp_path)
+    assert prompts.render("en").text.endswith("Speak like a pirate. {{ name }} {% if %}")
+    assert prompts.render("en").private
+    assert prompts.render("pt") == Prompts().render("pt")
+    assert prompts.render("en", "code_only") == Prompts().render("en", "code_only")
+    (tmp_path / "en/persona.txt").write_text("x" * 4097)
+    with pytest.raises(ConfigError, match="larger than 4096"):
+        prompts.render("en")
+    (tmp_path / "en/persona.txt").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        prompts.render("en")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from appliance.assistant import turn as sm
 from appliance.assistant.state_machine import follow_up, step
 from appliance.assistant.turn import Appliance, Options, State
+from appliance.commands import CloseMicrophone, Command, OpenMicrophone, Transcribe
 from appliance.events import (
     ButtonPressed,
     ButtonReleased,
@@ -18,6 +19,8 @@ from appliance.events import (
     GenerationFinished,
     MuteRequested,
     NothingHeard,
+    PagePressed,
+    PageReleased,
     PlaybackFinished,
     PlaybackStarted,
     SayRequested,
@@ -297,6 +300,124 @@ def test_still_waking_up(box: Box) -> None:
     assert actions == [sm.SpeakPhrase(1, "speech.still_waking_up", final=False)]
 
 
+def to_page(box: Box, state: str = "listening") -> int:
+    """Somebody talks through a browser; returns the turn's number."""
+    box.feed(PagePressed(position=100))
+    turn = box.turn
+    if state != "listening":
+        box.feed(
+            PageReleased(turn_id=turn),
+            UtteranceEnded(turn_id=turn, start=200, end=900, reason="released"),
+            heard(turn, 1, "What is it?"),
+        )
+    if state == "speaking":
+        box.feed(PlaybackStarted(turn_id=turn))
+    return turn
+
+
+def commands(actions: list[sm.Action]) -> list[Command]:
+    return [a.command for a in actions if isinstance(a, sm.Send)]
+
+
+def test_a_press_on_the_page_opens_its_microphone() -> None:
+    box = Box(barge_in_by_speech=True)
+    box.ready()
+    actions = box.feed(PagePressed(position=640))
+    [opened] = commands(actions)
+    assert isinstance(opened, OpenMicrophone)
+    assert (opened.stream, opened.position, opened.held) == ("page", 640, True)
+    assert box.now is State.LISTENING
+    turn = box.turn
+    assert box.feed(ButtonReleased(), PageReleased(turn_id=turn + 1)) == []
+    assert sent(box.feed(PageReleased(turn_id=turn)), "listen") == ["close_microphone"]
+    actions = box.feed(
+        UtteranceEnded(turn_id=turn, start=700, end=900, reason="released"),
+    )
+    [order] = [c for c in commands(actions) if isinstance(c, Transcribe)]
+    assert order.stream == "page"
+    # Whoever speaks in the room does not interrupt what is heard elsewhere.
+    assert sent(box.feed(heard(turn, 1, "Hm"), PlaybackStarted(turn_id=turn)), "listen") == []
+    assert box.feed(PlaybackFinished(turn_id=turn, cut=False))[-1] == sm.EndTurn(turn, "answered")
+    assert box.now is State.IDLE
+    assert not [a for a in box.done if isinstance(a, sm.Send) and a.worker == "audio"]
+
+
+def test_what_plays_a_turn_of_the_page_is_told_of_its_end() -> None:
+    for state in ("listening", "thinking", "speaking"):
+        for event in (
+            StopRequested(),
+            ButtonPressed(),
+            PagePressed(position=900),
+            TextAsked(text="x", turn_id=2),
+        ):
+            box = Box()
+            box.ready()
+            to_page(box, state)
+            actions = box.feed(event)
+            assert sent(actions, "page") == ["cancel"]
+            assert "cancel" not in sent(actions, "audio")
+            assert sm.EndTurn(1, "interrupted") in actions
+    box = Box()
+    box.ready()
+    to_page(box, "speaking")
+    box.feed(WakeHeard(phrase="x", score=1.0, position=100))
+    assert box.state.turn is not None
+    assert box.state.turn.source == "wake"
+
+
+def test_no_signal_sounds_in_the_room_for_the_page() -> None:
+    box = Box()
+    box.ready()
+    turn = to_page(box)
+    box.feed(NothingHeard(turn_id=turn))
+    assert box.now is State.IDLE
+    turn = to_page(box)
+    box.feed(TimerFired(name="give_up", turn_id=turn))
+    assert box.now is State.IDLE
+    box.feed(WorkerChanged(worker="listen", status="failed"))
+    assert box.feed(PagePressed(position=0)) == []
+    assert not [a for a in box.done if isinstance(a, sm.Send) and a.worker == "audio"]
+
+
+def test_muting_the_box_does_not_stop_the_page() -> None:
+    box = Box()
+    box.ready()
+    box.feed(MuteRequested(muted=True))
+    turn = to_page(box)
+    assert box.now is State.LISTENING
+    box.feed(MuteRequested(muted=False), MuteRequested(muted=True))
+    assert box.turn == turn
+    box.feed(NothingHeard(turn_id=turn))
+    assert box.now is State.MUTED
+    box.feed(ButtonPressed())
+    assert box.now is State.MUTED
+
+
+def test_the_page_needs_no_sound_card() -> None:
+    box = Box()
+    box.feed(*(WorkerChanged(worker=w, status="ready") for w in ("listen", "stt", "tts", "llm")))
+    turn = to_page(box, "speaking")
+    box.feed(PlaybackFinished(turn_id=turn, cut=False))
+    assert box.now is State.STARTING
+
+
+def test_a_new_listen_worker_hears_a_press_of_the_page_again() -> None:
+    box = Box()
+    box.ready()
+    turn = to_page(box)
+    box.feed(SpeechStarted(turn_id=turn, position=300))
+    lost = WorkerChanged(worker="listen", status="failed")
+    back = WorkerChanged(worker="listen", status="ready")
+    [opened] = commands(box.feed(lost, back))
+    assert isinstance(opened, OpenMicrophone)
+    assert (opened.stream, opened.position, opened.held) == ("page", 100, True)
+    # Released while there was none: no sound will follow that could end the utterance.
+    opened, closed = commands(box.feed(lost, PageReleased(turn_id=turn), back))[-2:]
+    assert isinstance(opened, OpenMicrophone)
+    assert opened.held
+    assert closed == CloseMicrophone(turn_id=turn, at=closed.at)
+
+
 _TURNS = st.integers(0, 6)
 _EVENTS = st.one_of(
     st.builds(WakeHeard, phrase=st.just("x"), score=st.just(1.0), position=st.integers(0, 9)),
@@ -341,6 +462,8 @@ _EVENTS = st.one_of(
         worker=st.sampled_from(ALL),
         status=st.sampled_from(["ready", "failed", "starting"]),
     ),
+    st.builds(PagePressed, position=st.just(0)),
+    st.builds(PageReleased, turn_id=_TURNS),
     st.builds(TextAsked, text=st.just("Hello")),
     st.builds(SayRequested, text=st.just("Hello")),
 )
@@ -362,7 +485,7 @@ def test_any_sequence_keeps_the_rules(by_speech: bool, events: list[Event]) -> N
         turn, state = box.state.turn, box.now
         assert box.state.last_id >= before.last_id
         assert (turn is None) == (state in (State.IDLE, State.MUTED, State.ERROR, State.STARTING))
-        if box.state.muted:
+        if box.state.muted and not (turn is not None and turn.stream):
             assert state is not State.LISTENING or before.state is State.LISTENING
         if turn is not None and turn.released:
             assert turn.ended

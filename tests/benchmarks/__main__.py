@@ -29,7 +29,19 @@ class Target:
         return value >= self.limit if self.at_least else value <= self.limit
 
 
-NAMES = ("ring", "stt", "llm", "tts", "turn", "service", "storage", "router", "search", "panel")
+NAMES = (
+    "ring",
+    "stt",
+    "llm",
+    "tts",
+    "turn",
+    "service",
+    "storage",
+    "router",
+    "search",
+    "panel",
+    "web",
+)
 TARGETS = (
     Target("turn", "median_ratio", "end of speech to first sound, against naive, median", 0.33),
     Target("turn", "p95_ratio", "the same, p95", 0.4),
@@ -59,6 +71,13 @@ TARGETS = (
     Target("search", "history_search_max_ms", "search in 100,000 messages, longest (ms)", 50),
     Target("search", "knowledge_search_max_ms", "search in 10,000 passages, longest (ms)", 50),
     Target("search", "cache_hit_max_ms", "answer from the cache, longest (ms)", 20),
+    Target(
+        "web", "crowd_ratio", "first sound with 50 readers and 20 requests/s, against none", 1.2
+    ),
+    Target("web", "crowd_drops", "captured blocks lost meanwhile", 0),
+    Target("web", "idle_page_percent", "an idle page (% of a core)", 0.5),
+    Target("web", "page_usable_ms", "first load until the page can be used (ms)", 1000),
+    Target("web", "first_load_kb", "first load (kB)", 250),
     Target("panel", "event_to_led_max_ms", "event to LED, longest (ms)", 50),
     Target("panel", "cpu_percent_max", "the dearest LED pattern (% of a core)", 1.0),
 )

@@ -21,7 +21,7 @@ import piper
 
 from appliance import paths
 from appliance.audio.ring_buffer import BLOCK_MS, PlaybackRing
-from appliance.commands import EndSpeech, Shutdown, Speak
+from appliance.commands import BOX, EndSpeech, Shutdown, Speak
 from appliance.events import ClauseSynthesised, Ready
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.models.catalogue import load_catalogue
@@ -102,7 +102,7 @@ def running(ring: PlaybackRing) -> Iterator[WorkerChannel]:
     build = partial(load, models_dir=paths.models_dir(), languages=("en",))
     worker = multiprocessing.get_context("spawn").Process(
         target=process.main,
-        args=(WorkerContext("tts", theirs), ring, TtsSettings(), build),
+        args=(WorkerContext("tts", theirs), {BOX: ring}, TtsSettings(), build),
         daemon=True,
     )
     worker.start()

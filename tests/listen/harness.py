@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from appliance import paths
 from appliance.audio.ring_buffer import BLOCK_MS, CAPTURE_BLOCK, CAPTURE_RATE, CaptureRing
-from appliance.commands import Shutdown
+from appliance.commands import BOX, PAGE, Shutdown
 from appliance.events import Message
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.listen import process
@@ -40,6 +40,13 @@ class ToneWakeWord:
 
     def process(self, audio: bytes) -> Detection | None:
         return Detection("test", 1.0) if audio == WAKE.tobytes() else None
+
+    def scores(self, audio: bytes) -> dict[str, float]:
+        return {"test": float(WAKE.tobytes() in audio)}
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return {"test": 0.5}
 
     def reset(self) -> None:
         pass
@@ -100,9 +107,13 @@ class Bench:
 
 
 class InProcess(Bench):
-    def __init__(self, ring: CaptureRing, channel: WorkerChannel, worker: ListenWorker) -> None:
+    def __init__(
+        self, ring: CaptureRing, channel: WorkerChannel, worker: ListenWorker, page: CaptureRing
+    ) -> None:
         super().__init__(ring, channel)
         self.worker = worker
+        self.page = Bench(page, channel)
+        """The same worker; what is said here is said in a browser."""
 
 
 @contextmanager
@@ -114,24 +125,26 @@ def bench(
     seconds: float = 30.0,
 ) -> Iterator[InProcess]:
     """The worker in this process, with a real ring and doubles for the models."""
-    ring = CaptureRing(seconds)
+    ring, page = CaptureRing(seconds), CaptureRing(seconds)
     ours, theirs = channel_pair()
     main, end = WorkerChannel(ours), WorkerChannel(theirs)
     worker = ListenWorker(
         end,
-        ring,
+        {BOX: ring, PAGE: page},
         settings or ListenSettings(),
         wake_word or ToneWakeWord(),
         build_vad,
         build_turn_model,
+        ToneWakeWord,
     )
     try:
-        yield InProcess(ring, main, worker)
+        yield InProcess(ring, main, worker, page)
     finally:
         worker.close()
         main.close()
         end.close()
         ring.close()
+        page.close()
 
 
 @contextmanager
@@ -145,7 +158,7 @@ def real_process(
         target=process.main,
         args=(
             WorkerContext("listen", theirs),
-            ring,
+            {BOX: ring},
             settings,
             partial(MicroWakeWords, settings.wake_words, settings.wake_threshold),
             SileroVoiceActivity,

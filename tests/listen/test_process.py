@@ -9,6 +9,7 @@ import numpy as np
 
 from appliance.audio.ring_buffer import CAPTURE_BLOCK
 from appliance.commands import (
+    PAGE,
     Cancel,
     CloseMicrophone,
     OpenMicrophone,
@@ -250,3 +251,84 @@ def test_a_dead_main_process_ends_the_threads() -> None:
         b.channel.close()
         b.say(WAKE)
         b.blocks(QUIET, 8)
+
+
+def test_a_turn_of_the_page_and_back_to_the_room() -> None:
+    with bench() as b:
+        b.page.blocks(LOUD, 20)  # before the press
+        pressed = b.page.ring.position
+        b.worker.handle(OpenMicrophone(turn_id=1, position=pressed, held=True, stream=PAGE))
+        b.page.blocks(QUIET, 10)
+        b.page.blocks(LOUD, 40)
+        b.say(WAKE)  # in the room, where nobody listens now
+        b.blocks(LOUD, 20)
+        b.page.blocks(QUIET, 20)
+        started = b.next(SpeechStarted)
+        assert abs(started.position - pressed - 10 * CAPTURE_BLOCK) < 600
+        paused = b.next(UtterancePaused)
+        b.worker.handle(CloseMicrophone(turn_id=1))
+        ended = b.next(UtteranceEnded)  # although no more sound comes
+        assert (ended.reason, ended.start, ended.end) == ("released", paused.start, paused.end)
+        assert ended.start >= pressed
+        b.blocks(QUIET, 8)
+        assert b.drain() == []
+        b.say(WAKE)
+        b.blocks(QUIET, 8)
+        assert b.next(WakeHeard).position > 20 * CAPTURE_BLOCK
+        assert b.worker.stats()["overruns"] == 0
+
+
+def test_the_page_is_heard_while_the_box_is_muted() -> None:
+    with bench() as b:
+        b.worker.handle(SetMuted(muted=True))
+        b.worker.handle(OpenMicrophone(turn_id=1, position=0, held=True, stream=PAGE))
+        b.page.blocks(LOUD, 20)
+        assert b.next(SpeechStarted).turn_id == 1
+        b.worker.handle(SetMuted(muted=False))
+        b.worker.handle(SetMuted(muted=True))
+        b.page.blocks(LOUD, 20)
+        b.worker.handle(CloseMicrophone(turn_id=1))
+        ended = b.next(UtteranceEnded)
+        assert ended.end - ended.start > 38 * CAPTURE_BLOCK
+        b.worker.handle(OpenMicrophone(turn_id=2))
+        assert b.next(NothingHeard).turn_id == 2
+        b.say(WAKE)
+        b.blocks(QUIET, 8)
+        assert b.drain() == []
+
+
+def test_a_cancelled_turn_of_the_page_and_one_that_takes_its_place() -> None:
+    with bench() as b:
+        b.worker.handle(OpenMicrophone(turn_id=1, position=0, held=True, stream=PAGE))
+        b.page.blocks(LOUD, 10)
+        b.next(SpeechStarted)
+        b.worker.handle(Cancel(turn_id=1))
+        b.page.blocks(LOUD, 10)
+        b.say(WAKE)
+        b.blocks(QUIET, 8)
+        b.next(WakeHeard)
+        pressed = b.page.ring.position
+        b.worker.handle(OpenMicrophone(turn_id=2, position=pressed, held=True, stream=PAGE))
+        here = b.ring.position
+        b.worker.handle(OpenMicrophone(turn_id=3, position=here))
+        b.page.blocks(LOUD, 10)
+        b.blocks(LOUD, 10)
+        started = b.next(SpeechStarted)
+        assert (started.turn_id, started.position >= here) == (3, True)
+
+
+def test_a_release_waits_for_the_voice_activity_to_be_loaded() -> None:
+    loaded = threading.Event()
+
+    def slow() -> LoudnessVad:
+        loaded.wait(10)
+        return LoudnessVad()
+
+    with bench(build_vad=slow) as b:
+        b.page.blocks(LOUD, 50)
+        b.worker.handle(OpenMicrophone(turn_id=1, position=0, held=True, stream=PAGE))
+        b.worker.handle(CloseMicrophone(turn_id=1))
+        assert b.drain() == []
+        loaded.set()
+        b.next(SpeechStarted)
+        assert b.next(UtteranceEnded).reason == "released"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from appliance.events import NetworkChanged, StateChanged, Vitals
 from appliance.panel import sheet
 from appliance.panel.device import Layout
 from appliance.panel.leds import (
@@ -23,6 +24,7 @@ from appliance.panel.leds import (
     next_change,
     render,
 )
+from appliance.panel.renderer import Layers
 from appliance.texts import text
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,7 @@ def test_all_states_of_the_appliance_have_a_pattern() -> None:
     from appliance.assistant.turn import State
 
     extra = {"wake_heard", "reminder_due", "offline", "clock_not_set", "shutting_down"}
+    extra |= {"warning", "critical"}
     assert {state.value for state in State} | extra <= set(PATTERNS)
 
 
@@ -120,6 +123,30 @@ def test_each_pattern_on_each_layout(pattern: object, layout: Layout) -> None:
             lit += progress == 1.0 and any(map(any, lights))
     if layout.shape != "pair" or any(pattern.pair):  # type: ignore[attr-defined]
         assert lit
+
+
+def test_the_box_says_that_it_is_unwell_only_while_it_has_nothing_else_to_say() -> None:
+    layers = Layers()
+
+    def shown() -> str:
+        return layers.top(now=0.0).pattern
+
+    layers.apply(StateChanged(state="idle"), 0.0)
+    assert layers.apply(Vitals(level="warning"), 0.0)
+    assert shown() == "warning"
+    assert not layers.apply(Vitals(level="warning"), 0.0)  # the light stays as it is
+    layers.apply(NetworkChanged(online=False), 0.0)
+    assert shown() == "offline"  # says more
+    layers.apply(Vitals(level="critical"), 0.0)
+    assert shown() == "critical"
+    for state in ("listening", "thinking", "speaking", "muted", "error"):
+        layers.apply(StateChanged(state=state), 0.0)
+        assert shown() == state
+    layers.apply(StateChanged(state="idle"), 0.0)
+    layers.apply(Vitals(level="ok"), 0.0)
+    assert shown() == "offline"
+    layers.apply(NetworkChanged(online=True), 0.0)
+    assert shown() == "idle"
 
 
 def test_what_stays_as_it_is_needs_no_frames() -> None:

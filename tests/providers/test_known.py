@@ -143,7 +143,7 @@ def test_a_key_from_the_environment() -> None:
     assert key.reveal() == KEY
 
 
-@pytest.mark.parametrize("file", ["GROQ_API_KEY", "groq_api_key"])
+@pytest.mark.parametrize("file", ["GROQ_API_KEY", "groq_api_key", "key_GROQ_API_KEY"])
 def test_a_credential_of_systemd_comes_first(tmp_path: Path, file: str) -> None:
     (tmp_path / file).write_text(f"{KEY}\n")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "GROQ_API_KEY": "other"}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.audio.ring_buffer import CAPTURE_BLOCK, CaptureRing
-from appliance.commands import Cancel, Transcribe
+from appliance.commands import BOX, FILE, PAGE, Cancel, Transcribe
 from appliance.errors import ModelError, ProviderError
 from appliance.events import Logged, Message, Transcribed, TranscriptionFailed
 from appliance.ipc import WorkerChannel, channel_pair
@@ -44,14 +44,16 @@ class Echo:
 
 class Bench:
     def __init__(self) -> None:
-        self.ring = CaptureRing(1.0)
-        for _ in range(10):
-            self.ring.write(bytes(2 * CAPTURE_BLOCK))
+        self.rings = {stream: CaptureRing(1.0) for stream in (BOX, PAGE, FILE)}
+        for number, ring in enumerate(self.rings.values(), 1):
+            for _ in range(10 * number):
+                ring.write(bytes(2 * CAPTURE_BLOCK))
+        self.ring = self.rings[BOX]
         ours, theirs = channel_pair()
         self.main = WorkerChannel(ours)
         self._worker_end = WorkerChannel(theirs)
         self.echo = Echo()
-        self.worker = SttWorker(self._worker_end, self.ring, self.echo, "stt")
+        self.worker = SttWorker(self._worker_end, self.rings, self.echo, "stt")
 
     def ask(self, turn_id: int, attempt: int, start: int = 0, end: int = 1000) -> None:
         self.worker.handle(Transcribe(turn_id=turn_id, attempt=attempt, start=start, end=end))
@@ -69,7 +71,8 @@ class Bench:
         self.worker.close()
         self.main.close()
         self._worker_end.close()
-        self.ring.close()
+        for ring in self.rings.values():
+            ring.close()
 
 
 @contextmanager
@@ -219,3 +222,20 @@ def test_a_provider_that_the_command_names() -> None:
         assert isinstance(third, Transcribed)
         assert (third.text, third.provider) == ("800 samples", "")
         assert b.worker.stats()["failed"] == 2
+
+
+def test_each_stream_has_its_ring_and_files_come_last() -> None:
+    with bench() as b:
+        b.echo.hold()
+        b.ask(1, 1)
+        assert b.echo.started.acquire(timeout=5)
+        end = b.rings[FILE].position
+        b.worker.handle(Transcribe(turn_id=1 << 32, attempt=1, start=0, end=end, stream=FILE))
+        end = b.rings[PAGE].position
+        b.worker.handle(Transcribe(turn_id=2, attempt=1, start=0, end=end, stream=PAGE))
+        b.ask(3, 1, 0, b.ring.position)
+        b.echo.permits.release(10)
+        heard = [b.next() for _ in range(4)]
+    assert [event.turn_id for event in heard] == [1, 2, 3, 1 << 32]
+    texts = [f"{10 * number * CAPTURE_BLOCK} samples" for number in (2, 1, 3)]
+    assert [event.text for event in heard[1:]] == texts

@@ -10,7 +10,7 @@ import pytest
 
 from appliance import paths
 from appliance.audio.ring_buffer import CAPTURE_BLOCK, CaptureRing
-from appliance.commands import Ping, Shutdown, Transcribe
+from appliance.commands import BOX, Ping, Shutdown, Transcribe
 from appliance.events import Logged, Pong, Ready, Transcribed
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.stt import process
@@ -35,7 +35,7 @@ def test_speech_in_the_ring_becomes_text() -> None:
         target=process.main,
         args=(
             WorkerContext("stt", theirs),
-            ring,
+            {BOX: ring},
             partial(load, "whisper-tiny.en", paths.models_dir(), ("en",), 2),
         ),
         daemon=True,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from appliance.audio.ring_buffer import PlaybackBlock, PlaybackRing
+from appliance.commands import BOX, FILE, PAGE
 from appliance.errors import LunaError, ModelError
 from appliance.events import Message
 from appliance.ipc import WorkerChannel, channel_pair
@@ -52,7 +53,11 @@ class Bench:
         ours, theirs = channel_pair()
         self.main = WorkerChannel(ours)
         self._worker_end = WorkerChannel(theirs)
-        self.worker = TtsWorker(self._worker_end, self.ring, voices)
+        self.others = {stream: PlaybackRing(seconds) for stream in (PAGE, FILE)}
+        for ring in self.others.values():
+            ring.rate = rate
+        rings = {BOX: self.ring, **self.others}
+        self.worker = TtsWorker(self._worker_end, rings, voices)
 
     def next(self, timeout: float = 10.0) -> Message:
         message = self.main.receive(timeout)
@@ -63,7 +68,8 @@ class Bench:
         self.worker.close()
         self.main.close()
         self._worker_end.close()
-        self.ring.close()
+        for ring in (self.ring, *self.others.values()):
+            ring.close()
 
 
 @contextmanager

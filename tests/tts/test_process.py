@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance.clock import monotonic
-from appliance.commands import Cancel, EndSpeech, Speak
+from appliance.commands import BOX, FILE, PAGE, Cancel, EndSpeech, Speak
 from appliance.errors import ProviderError
 from appliance.events import ClauseSynthesised, SynthesisFailed, VoiceFailed
 from appliance.tts.remote import WithProviders
@@ -162,3 +162,32 @@ def test_a_provider_that_fails_is_reported_and_the_box_speaks() -> None:
     ]
     [failed] = [event for event in events if isinstance(event, VoiceFailed)]
     assert (failed.clause, failed.provider, failed.kind) == (2, "tired", "quota")
+
+
+def test_each_stream_has_its_ring_and_files_come_last() -> None:
+    with bench(ToneVoice(piece_s=0.02)) as b:
+        b.worker.handle(speak(1, 1, 10))
+        b.worker.handle(replace(speak(1 << 32, 1, 3), stream=FILE))
+        b.worker.handle(replace(speak(2, 1, 2), stream=PAGE))
+        b.worker.handle(EndSpeech(turn_id=2, stream=PAGE))
+        events = [b.next() for _ in range(3)]
+        assert [event.turn_id for event in events] == [1, 2, 1 << 32]
+        assert until(lambda: b.others[PAGE].depth == 6)
+        blocks = {stream: list(ring.drain()) for stream, ring in {BOX: b.ring, **b.others}.items()}
+    words = {stream: len(samples(found)) // SAMPLES_A_WORD for stream, found in blocks.items()}
+    assert words == {BOX: 10, PAGE: 2, FILE: 3}
+    assert blocks[PAGE][-1].end
+
+
+def test_a_page_that_takes_nothing_holds_up_only_itself() -> None:
+    with bench(seconds=0.2) as b:
+        b.worker.handle(replace(speak(1, 1, 100), stream=PAGE))
+        page = b.others[PAGE]
+        assert until(lambda: page.depth == page.slots)
+        b.worker.handle(speak(2, 1, 2))
+        assert b.next().turn_id == 2
+        b.worker.handle(Cancel(turn_id=1))
+        list(page.drain())
+        b.worker.handle(replace(speak(3, 1, 1), stream=PAGE))
+        assert b.next().turn_id == 3
+        assert {block.turn_id for block in page.drain()} == {3}

@@ -13,7 +13,7 @@ import pytest
 from appliance import paths
 from appliance.audio.ring_buffer import PlaybackRing
 from appliance.clock import monotonic
-from appliance.commands import Cancel, EndSpeech, Ping, Shutdown, Speak
+from appliance.commands import BOX, Cancel, EndSpeech, Ping, Shutdown, Speak
 from appliance.events import ClauseSynthesised, Message, Pong, Ready
 from appliance.ipc import WorkerChannel, channel_pair
 from appliance.settings import TtsSettings
@@ -34,7 +34,7 @@ class Running:
         spawn = multiprocessing.get_context("spawn")
         self.process = spawn.Process(
             target=process.main,
-            args=(WorkerContext("tts", theirs), ring, TtsSettings(), build),
+            args=(WorkerContext("tts", theirs), {BOX: ring}, TtsSettings(), build),
             daemon=True,
         )
         self.process.start()

@@ -133,6 +133,13 @@ RULES = Rules(
             r"(?:clear|reset|delete|erase|wipe) (?:the|this|our|your)? ?(?:conversation|chat|"
             r"history|context|memory)(?: history)?",
         ),
+        "pair": whole(
+            r"(?:pair|connect|link|register|add) (?:(?:with|to) )?(?:my|a|this|the|our|another|a "
+            r"new) (?:new )?(?:phone|mobile|cell ?phone|smartphone|tablet|computer|laptop|browser|"
+            r"device)(?: (?:to|with) (?:you|the page|your page))?",
+            r"(?:start|begin|open)(?: the)? pairing(?: mode)?|pairing mode",
+            r"(?:give|tell|say)(?: me)? (?:the|a|your) pairing code",
+        ),
         "repeat": whole(
             r"repeat(?: (?:that|it|yourself|what you (?:just )?said|the (?:last )?(?:answer|"
             r"sentence|part|thing)|your (?:last )?answer|the last thing you said))?(?: again| "

@@ -155,6 +155,15 @@ RULES = Rules(
             r"(?:limpa|limpe|apaga|apague|zera|zere|reinicia|reinicie) (?:a |o |essa |esta |"
             r"nossa |seu )?(?:conversa|historico|contexto|memoria)(?: da conversa)?",
         ),
+        "pair": whole(
+            r"(?:conecta|conecte|conectar|pareia|pareie|parear|emparelha|emparelhe|emparelhar|"
+            r"vincula|vincule|vincular|cadastra|cadastre|cadastrar)(?: com)? (?:o |um |a |uma )?"
+            r"(?:meu |minha |este |esse |nosso |outro |novo )?(?:celular|telefone|smartphone|"
+            r"tablet|computador|notebook|navegador|aparelho|dispositivo)(?: novo)?",
+            r"(?:inicia|inicie|iniciar|comeca|comece|comecar|abre|abra) (?:o )?pareamento|modo de "
+            r"pareamento|(?:me )?(?:diz|diga|fala|fale|da|de)(?: me)? (?:o |um )?codigo de "
+            r"(?:pareamento|conexao)",
+        ),
         "repeat": whole(
             r"(?:repete|repita|repetir)(?: (?:isso|ai|o que (?:voce )?(?:disse|falou)|a "
             r"(?:ultima )?(?:resposta|frase|parte)|a ultima coisa|de novo|mais uma vez|outra "

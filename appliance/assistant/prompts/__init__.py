@@ -5,7 +5,8 @@ within a session (no date, no time, no names from the conversation): then the ev
 kept, in memory and over restarts. What changes belongs into the user's message.
 
 An owner's file of the same name in their own folder (``en/persona.j2``) takes the place of the
-one here; ``en/notes.j2`` is theirs alone: what Luna shall know about them.
+one here; ``en/notes.j2`` is theirs alone: what Luna shall know about them. ``en/persona.txt`` is
+plain text that the page edits; it stands at the end (see :mod:`appliance.assistant.persona`).
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from pathlib import Path
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
+from appliance.assistant import persona
 from appliance.errors import ConfigError
 
 NAME = "Luna"
 MAX_FILE_BYTES = 20_000
 """Of an owner's template."""
 MAX_CHARACTERS = 4000
-"""Of a whole prompt: about a thousand tokens."""
+"""Of a prompt without the persona: about a thousand tokens."""
 _LANGUAGES = ("en", "pt")
+CODE_ONLY = "code_only"
+"""The role that has no manner of speaking."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Prompt:
 
     text: str
     private: bool = False
-    """The owner's notes are in it: what is answered from them is for nobody else."""
+    """The owner's notes or persona are in it: what is answered from them is for nobody else."""
 
     @property
     def version(self) -> str:
@@ -61,6 +65,7 @@ class Prompts:
 
     def __init__(self, folder: Path | None = None, facts: Facts | None = None) -> None:
         own = [_OwnersLoader(folder)] if folder else []
+        self._folder = folder
         self._facts = facts or Facts()
         self._environment = SandboxedEnvironment(
             loader=jinja2.ChoiceLoader(
@@ -108,7 +113,8 @@ class Prompts:
                 f"the prompt for the role {role!r} in {language!r} has {len(text)} characters; "
                 f"shorten it to {MAX_CHARACTERS}"
             )
-        return Prompt(text, private=self._has(part("notes")))
+        own = persona.read(self._folder, language) if self._folder and role != CODE_ONLY else ""
+        return Prompt(" ".join([text, *own.split()]), private=bool(own) or self._has(part("notes")))
 
     def _has(self, names: list[str]) -> bool:
         try:
