@@ -1,0 +1,1 @@
+"""What opens above the chat; each is imported when it is opened."""
