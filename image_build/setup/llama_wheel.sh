@@ -1,6 +1,8 @@
 #!/bin/sh
 # Build llama-cpp-python once for this kind of processor and install it from the cache.
-# Usage: llama_wheel.sh PYTHON CACHE_FOLDER
+# Usage: llama_wheel.sh PYTHON CACHE_FOLDER [portable|wheel]
+# With `wheel` its path is printed instead of it being installed; with `portable` it is moreover for
+# any machine of this kind, because it goes into an image or a package.
 #
 # With its default flags llama.cpp compiles for exactly this machine, which died with SIGILL where
 # a virtual machine announced AMX. So every instruction set is named, and only those in general use.
@@ -9,6 +11,8 @@ set -eu
 
 python=$1
 cache=$2
+print=${3-}
+if [ "$print" = portable ]; then portable=yes; else portable=""; fi
 here=$(cd "$(dirname "$0")/../.." && pwd)
 requirement=$(awk '/^llama-cpp-python==/ { on = 1 } on { print } on && !/\\$/ { exit }' \
     "$here/requirements/runtime.txt")
@@ -24,12 +28,12 @@ has() {  # has FLAG...: whether /proc/cpuinfo names all of them
 case $(uname -m) in
 x86_64)
     options="-DGGML_NATIVE=OFF"
-    if has avx2 fma f16c bmi2; then
+    if [ -n "$portable" ] || has avx2 fma f16c bmi2; then
         options="$options -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
     else
         options="$options -DGGML_AVX2=OFF -DGGML_FMA=OFF -DGGML_F16C=OFF -DGGML_BMI2=OFF"
     fi
-    if has avx512f avx512cd avx512bw avx512dq avx512vl; then
+    if [ -z "$portable" ] && has avx512f avx512cd avx512bw avx512dq avx512vl; then
         options="$options -DGGML_AVX512=ON"
         if has avx512vbmi; then options="$options -DGGML_AVX512_VBMI=ON"; fi
         if has avx512_vnni; then options="$options -DGGML_AVX512_VNNI=ON"; fi
@@ -37,7 +41,7 @@ x86_64)
     fi
     ;;
 aarch64)
-    if has asimddp; then arch=armv8.2-a+dotprod; else arch=armv8-a; fi
+    if [ -n "$portable" ] || has asimddp; then arch=armv8.2-a+dotprod; else arch=armv8-a; fi
     options="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=$arch"
     ;;
 *)
@@ -49,19 +53,19 @@ tag=$("$python" -c 'import sys; print(f"cp{sys.version_info[0]}{sys.version_info
 key=$(echo "$version $tag $(uname -m) $options" | sha256sum | cut -c1-16)
 folder=$cache/llama-cpp-python-$version-$key
 installed=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama_cpp/.luna-build
-[ -f "$installed" ] && [ "$(cat "$installed")" = "$key" ] && exit 0
+[ -z "$print" ] && [ -f "$installed" ] && [ "$(cat "$installed")" = "$key" ] && exit 0
 
 follow() {  # follow LOG: show ninja's own count now and then, for as long as this script runs
     while sleep 2 && kill -0 $$ 2>/dev/null; do
         step=$(grep -aoE '\[[0-9]+/[0-9]+\]' "$1" 2>/dev/null | tail -n 1) || true
         tenth=$(echo "$step" | tr -d '[]' | awk -F/ 'NF == 2 { print int(10 * $1 / $2) }')
-        [ -z "$step" ] || [ "$tenth" = "${shown-}" ] || echo "  llama.cpp $step"
+        [ -z "$step" ] || [ "$tenth" = "${shown-}" ] || echo "  llama.cpp $step" >&2
         shown=$tenth
     done
 }
 
 if ! (cd "$folder" 2>/dev/null && sha256sum --status --check wheel.sha256 2>/dev/null); then
-    echo "Building llama.cpp for this machine (5 to 8 minutes on two cores) ..."
+    echo "Building llama.cpp (5 to 8 minutes on two cores) ..." >&2
     work=$folder.building.$$
     trap 'kill "${follower-}" 2>/dev/null || true; rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM
@@ -83,6 +87,10 @@ if ! (cd "$folder" 2>/dev/null && sha256sum --status --check wheel.sha256 2>/dev
     fi
     (cd "$work" && rm requirement.txt log && sha256sum -- *.whl >wheel.sha256 && sync -f .)
     mv "$work" "$folder"
+fi
+if [ -n "$print" ]; then
+    ls "$folder"/*.whl
+    exit
 fi
 "$python" -m pip install --disable-pip-version-check --quiet --no-deps --no-index --force-reinstall \
     "$folder"/*.whl
