@@ -20,6 +20,7 @@ from typing import Any
 from appliance import config, paths
 from appliance.errors import ConfigError
 from appliance.settings import Settings
+from appliance.whole_file import replace
 
 FILE = "conf.d/90-page.toml"
 HEADER = (
@@ -83,7 +84,7 @@ def set_values(values: Mapping[str, Any]) -> Written:
         with _locked(path.parent):
             text = _changed(path, values)
             settings = _check(path, text, values)
-            replace_file(path, text)
+            replace(path, text)
     except OSError as error:
         raise NotWritableError(
             f"{path} cannot be written ({error.strerror}): change the configuration where it may "
@@ -191,27 +192,3 @@ def _one_sentence(error: ConfigError, path: Path) -> str:
     shown = [own.sub("", line, count=1) for line in mistakes[:MAX_MISTAKES]]
     more = f"; and {len(mistakes) - MAX_MISTAKES} more" if len(mistakes) > MAX_MISTAKES else ""
     return "; ".join(shown) + more
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Replace a file in one step; the same permissions as before. Raises OSError."""
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        mode = path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mode = 0o644
-    try:
-        with unfinished.open("w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.whole_file import replace
+
 MAX_BYTES = 64 * 1024
 """A file that is larger is not one that a person wrote."""
 OWNER_ID = 1000
@@ -97,6 +99,7 @@ def read_settings(text: str, places: Places, report: Report) -> dict[str, str]:
     """Return the values in ``luna.txt`` that can be used; note every other line."""
     checks = _checks(places)
     values: dict[str, str] = {}
+    taken: set[str] = set()
     for number, raw in enumerate(text.lstrip("\ufeff").splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -109,14 +112,19 @@ def read_settings(text: str, places: Places, report: Report) -> dict[str, str]:
         elif key not in checks:
             near = difflib.get_close_matches(key, checks, 1)
             report.add(
-                "first_boot.unknown_key", "luna.txt", number, key=key[:40], near="".join(near)
+                "first_boot.unknown_key", "luna.txt", number, name=key[:40], near="".join(near)
             )
-        elif value and value != TAKEN:
+        elif value == TAKEN:
+            taken.add(key)
+        elif value:
             try:
                 checks[key](value)
                 values[key] = value
             except WrongValueError as wrong:
-                report.add(str(wrong), "luna.txt", number, key=key)
+                report.add(str(wrong), "luna.txt", number, name=key)
+    if "wifi_password" in taken:
+        # The whole network was kept at an earlier start; without its password it would be open.
+        values = {key: value for key, value in values.items() if not key.startswith("wifi_")}
     if ("wifi_password" in values or "wifi_country" in values) and "wifi_name" not in values:
         report.add("first_boot.wifi_without_name", "luna.txt")
     return values
@@ -204,20 +212,20 @@ def keep(values: dict[str, str], places: Places) -> None:
     """Write what the owner wants to the data partition."""
     system = places.system
     if name := values.get("host_name"):
-        write(system / "hostname", f"{name}\n")
+        replace(system / "hostname", f"{name}\n")
     if zone := values.get("time_zone"):
         _link(system / "localtime", Path("/usr/share/zoneinfo") / zone)
     if name := values.get("wifi_name"):
-        write(system / "wpa_supplicant.conf", "\n".join(_wifi(name, values)) + "\n", 0o600)
+        replace(system / "wpa_supplicant.conf", "\n".join(_wifi(name, values)) + "\n", 0o600)
     if phrase := values.get("page_password_hash"):
-        write(places.page_password, f"{phrase}\n", 0o600, like=places.page_password.parent)
+        replace(places.page_password, f"{phrase}\n", 0o600, like=places.page_password.parent)
     tables = {
         "general": ("language", values.get("language")),
         "panel": ("board", values.get("board")),
     }
     lines = [f'[{table}]\n{key} = "{value}"\n' for table, (key, value) in tables.items() if value]
     if lines:
-        write(places.configuration, "# From luna.txt on the boot partition.\n" + "".join(lines))
+        replace(places.configuration, "# From luna.txt on the boot partition.\n" + "".join(lines))
 
 
 def _wifi(name: str, values: dict[str, str]) -> Iterator[str]:
@@ -244,25 +252,6 @@ def take_secrets(text: str) -> str:
     return secret.sub(lambda found: f"{found[1]}{TAKEN}{found[3]}", text)
 
 
-def write(file: Path, text: str, mode: int = 0o644, like: Path | None = None) -> None:
-    """Write a file whole or not at all, also when the power fails; *like*: whose it shall be."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    if like is not None:
-        owner = like.stat()
-        os.chown(part, owner.st_uid, owner.st_gid)
-    part.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _link(link: Path, target: Path) -> None:
     part = link.with_name(f".{link.name}.part")
     part.unlink(missing_ok=True)
@@ -285,12 +274,12 @@ def set_up(places: Places) -> Report:
         keep(read_settings(text, places, report), places)
         if (cleaned := take_secrets(text)) != text:
             try:
-                write(places.boot / "luna.txt", cleaned, 0o600)
+                replace(places.boot / "luna.txt", cleaned, 0o600)
             except OSError:
                 report.add("first_boot.secret_stays", "luna.txt")
     keys = _read(places.boot / "authorized_keys", report)
     if keys is not None and (found := read_keys(keys, report)):
-        write(places.system / "authorized_keys", "\n".join(found) + "\n")
+        replace(places.system / "authorized_keys", "\n".join(found) + "\n")
     return report
 
 
@@ -308,7 +297,7 @@ def main() -> int:
     name = places.system / "hostname"
     if name.is_file():
         Path("/proc/sys/kernel/hostname").write_text(name.read_text(), encoding="ascii")
-    write(places.report, json.dumps({"problems": report.problems}))
+    replace(places.report, json.dumps({"problems": report.problems}))
     for problem in report.problems:
         sys.stderr.write(f"{problem['file']}: line {problem['line']}: {problem['sentence']}\n")
     return 0

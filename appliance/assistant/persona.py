@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.config_edit import NotWritableError, replace_file
+from appliance.config_edit import NotWritableError
 from appliance.errors import ConfigError
+from appliance.whole_file import replace
 
 FILE = "persona.txt"
 MAX_BYTES = 4096
@@ -56,7 +57,7 @@ def write(folder: Path, language: str, text: str) -> None:
     try:
         if text.strip():
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, text.strip())
+            replace(path, text.strip())
         else:
             path.unlink(missing_ok=True)
     except OSError as error:

@@ -12,11 +12,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from appliance import paths
+from appliance import paths, whole_file
 from appliance.errors import ModelError, UsageError
 from appliance.models.catalogue import OWNER_FILE, Model, ModelFile
 from appliance.models.hub import published
-from appliance.whole_file import replace as replace_file
 
 SizeOf = Callable[[ModelFile], int]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -90,7 +89,7 @@ def remember(model: Model) -> Path:
         for table in [t for t in tables if t.get("name") == model.name]:
             tables.remove(table)
         tables.append(_table(model))
-        replace_file(path, tomlkit.dumps(document))
+        whole_file.replace(path, tomlkit.dumps(document))
     except (OSError, TOMLKitError, ValueError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(
