@@ -58,7 +58,8 @@ export class Stream {
       });
     }
     this.#source.addEventListener("heartbeat", () => this.#heard());
-    this.#source.onerror = () => {
+    this.#source.onerror = ({ data }) => {
+      if (data !== undefined) return; // Luna's own event of this name
       this.#contact(false);
       if (this.#source?.readyState === EventSource.CLOSED) this.#again();
     };

@@ -27,7 +27,7 @@ vision = "cloud"
 [providers.groq]
 base_url = "{url}"
 models = {{ chat = "large", vision = "seer" }}
-daily_limit_tokens = 1000
+daily_limit_tokens = 10000
 price_input = 1.0
 price_output = 2.0
 """

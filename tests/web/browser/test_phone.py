@@ -19,7 +19,7 @@ expect.set_options(timeout=LIMIT_MS)
 
 BEFORE_S = 2.0
 """Quiet before the question: a browser that starts its audio takes a moment."""
-HOLD_S = BEFORE_S + 5.0
+HOLD_S = BEFORE_S + 3.0
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740},
     "has_touch": True,
@@ -33,7 +33,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A Chromium whose microphone hears a question with a longer answer."""
     path = tmp_path_factory.mktemp("question") / "question.wav"
     words = "What are the seven days of the week?"
-    write_wav(path, say(words, before_s=BEFORE_S, after_s=6.0), RATE)
+    write_wav(path, say(words, before_s=BEFORE_S, after_s=4.0), RATE)
     with chromium(
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
