@@ -40,7 +40,7 @@ export LUNA_MODELS_DIR := $(MODELS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help man install uninstall deb run test lint bench backup setup setup-test lock clean debian-run debian-test
+.PHONY: help man install uninstall deb run test lint bench backup image boot-image setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -75,6 +75,18 @@ deb: debian-run $(RUNTIME) ## Build a Debian package for this kind of machine in
 	@sh $(SETUP)/debian_packages.sh dpkg-dev
 	@$(BIN)/python -m image_build.deb --cache $(WHEELS) --out build \
 	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable)"
+
+TARGET      ?= virt-amd64
+DEBIAN_IMAGE := mmdebstrap qemu-system-x86 ovmf mtools dosfstools fdisk e2fsprogs cpio kmod busybox-static
+
+image: setup ## Build a bootable image in build/images (TARGET=virt-amd64, as root; see image_build/README.md)
+	@sh $(SETUP)/debian_packages.sh $(DEBIAN_IMAGE)
+	@$(BIN)/python -m image_build $(TARGET) --models-dir $(MODELS) --cache $(LUNA_CACHE)/images \
+	    --out build/images $(ARGS) \
+	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable)"
+
+boot-image: ## Start the image in QEMU; its console is this terminal (Ctrl+A X ends it)
+	@$(BIN)/python -m image_build.qemu build/images/luna-$(TARGET).img
 
 setup: debian-run $(RUNTIME) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(WEIGHTS) ## Install what is missing to run
 

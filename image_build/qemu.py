@@ -12,6 +12,8 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -27,6 +29,8 @@ MACHINES = {
     "amd64": ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max"],
     "arm64": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a76"],
 }
+PAGE_PORT = 18080
+"""Where `make boot-image` shows the page, once it is let in."""
 SHELL_TTY = {"amd64": "ttyS1", "arm64": "ttyAMA1"}
 
 
@@ -192,3 +196,30 @@ def open_shell(image: Path, arch: str, more: str = "") -> None:
             subprocess.run(
                 ["mcopy", "-o", "-i", drive, "-", name], check=True, input=changed, env=environment
             )
+
+
+def main() -> int:
+    """Start an image with its console in this terminal; what it changes is not kept."""
+    if len(sys.argv) != 2 or not (image := Path(sys.argv[1])).is_file():  # noqa: PLR2004
+        sys.stderr.write("there is no such image; build it with `make image`\n")
+        return 2
+    arch = "arm64" if "arm64" in image.name else "amd64"
+    code, variables = FIRMWARE[arch]
+    sys.stderr.write(f"The page is at http://127.0.0.1:{PAGE_PORT}/ soon; Ctrl+A X ends it.\n")
+    with tempfile.TemporaryDirectory() as folder:
+        own = shutil.copy(variables, folder)
+        command = [
+            *MACHINES[arch],
+            *("-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048", "-nographic", "-snapshot"),
+            *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
+            *("-drive", f"if=pflash,format=raw,file={own}"),
+            *("-drive", f"if=none,id=disk,format=raw,file={image}"),
+            *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
+            *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{PAGE_PORT}-:8080"),
+            *("-device", "virtio-net-pci,netdev=net"),
+        ]
+        return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
