@@ -141,12 +141,14 @@ class FlashStorage(Storage):
         writer = self._writable()
         try:
             changes = difference(self._tables, data)
-            if not changes:
-                return
             text = journal.encode(changes)
         except (TypeError, ValueError, RecursionError) as error:
             raise StorageError(f"{self._path.name}: this cannot be stored: {error}") from error
         try:
+            if not changes:
+                # A change that was refused may still lie on the disk, and must not come back.
+                writer.settle()
+                return
             writer.append(self._revision + 1, text)
         except OSError as error:
             raise self._refused(error) from error

@@ -78,19 +78,19 @@ class Writer:
     def append(self, revision: int, text: bytes) -> None:
         """Write a change to the journal and wait for the disk."""
         line = journal.line(revision, text)
-        self._cut()
+        self.settle()
         self._dirty = True
         try:
             self._files.write(self._journal, line)
             self._files.sync_data(self._journal)
         except OSError:
             with suppress(OSError):  # else the next change has to begin with it
-                self._cut()
+                self.settle()
             raise
         self._end += len(line)
         self._dirty = False
 
-    def _cut(self) -> None:
+    def settle(self) -> None:
         """Remove what a failed change may have left at the end of the journal.
 
         After a failed fsync the kernel takes pages for written that are not. All of them lie
@@ -109,7 +109,7 @@ class Writer:
         """
         text = journal.encode({"schema": schema, "tables": tables})
         content = journal.HEADER + journal.line(revision, text)
-        self._cut()
+        self.settle()
         generation = self.generation + 1
         target = self._folder / file_name(generation, SNAPSHOT)
         unfinished = target.with_name(target.name + UNFINISHED)

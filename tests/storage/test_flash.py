@@ -381,6 +381,22 @@ def test_a_refused_change_is_not_there_and_a_later_one_is(
     assert db.storage.report.sentences() == []  # type: ignore[attr-defined]
 
 
+def test_a_refused_change_does_not_come_back_after_a_write_that_changes_nothing(
+    folder: Path,
+) -> None:
+    layer = BrokenLayer()
+    db = open_db(folder, files=layer)
+    number = db.insert({"n": 1})
+    layer.broken, layer.number = "sync_data truncate", errno.EIO
+    with pytest.raises(StorageError):
+        db.insert({"n": 2})
+    layer.broken = ""
+    db.update({"n": 1}, doc_ids=[number])  # as it is already
+    # As after a power cut: nothing was closed.
+    with open_db(folder, schema=None, read_only=True) as found:
+        assert found.all() == [{"n": 1}]
+
+
 @pytest.mark.parametrize("broken", ["open", "write", "sync", "rename"])
 def test_compaction_that_fails_does_not_fail_the_change(
     folder: Path, broken: str, monkeypatch: pytest.MonkeyPatch
