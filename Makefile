@@ -15,7 +15,7 @@ SETUP       := image_build/setup
 # A Python that can make environments (pyenv's, for one) needs none of Debian's.
 DEBIAN_RUN  := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv python3-dev)
 DEBIAN_RUN  += build-essential libportaudio2 espeak-ng
-DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime chromium tmux mmdebstrap lintian
+DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime chromium tmux mmdebstrap lintian systemd-container
 
 # A finished step leaves a stamp named after the hash of what went into it, so that a step is done
 # again when its inputs differ, and an interrupted one is not taken for done. The stamps lie in the

@@ -22,7 +22,12 @@ FOLDERS = {
 """Where the folders of systemd/ go."""
 JOURNAL = ("journald.conf.d", "usr/lib/systemd/journald.conf.d")
 """For a box of its own; on a computer with other work the journal is not Luna's."""
-SERVICE_UNITS = ("luna.service", "luna-backup.service", "luna-backup.timer")
+SERVICE_UNITS = (
+    "luna.service",
+    "luna-retry.service",
+    "luna-backup.service",
+    "luna-backup.timer",
+)
 """What a computer with other work needs; the image has units for its two slots as well."""
 DOCUMENTS = "usr/share/doc/luna"
 COMPLETIONS = {

@@ -45,7 +45,7 @@ class VirtualSoundCard:
     def __init__(self, folder: Path, rate: int = 48_000, channels: int = 2) -> None:
         if not shutil.which("pulseaudio"):
             raise RuntimeError("these tests need PulseAudio: `make test` installs it")
-        self._folder = folder
+        self.folder = folder
         self._rate = rate
         self._channels = channels
         self._server: subprocess.Popen[bytes] | None = None
@@ -63,12 +63,12 @@ class VirtualSoundCard:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        script = self._folder / "modules.pa"
+        script = self.folder / "modules.pa"
         script.write_text(
             MODULES.format(socket=self._socket, rate=self._rate, channels=self._channels)
         )
         self._socket.unlink(missing_ok=True)
-        (self._folder / "pid").unlink(missing_ok=True)
+        (self.folder / "pid").unlink(missing_ok=True)
         self._server = subprocess.Popen(
             [
                 "pulseaudio",
@@ -83,7 +83,7 @@ class VirtualSoundCard:
             ],
             env=self.env,
             stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "pulse.log").open("wb"),
+            stderr=(self.folder / "pulse.log").open("wb"),
         )
         deadline = time.monotonic() + START_LIMIT_S
         while time.monotonic() < deadline:
@@ -91,7 +91,7 @@ class VirtualSoundCard:
             if answer.returncode == 0:
                 return
             time.sleep(0.1)
-        raise RuntimeError(f"PulseAudio did not start: {(self._folder / 'pulse.log').read_text()}")
+        raise RuntimeError(f"PulseAudio did not start: {(self.folder / 'pulse.log').read_text()}")
 
     def kill(self) -> None:
         """Kill the server, as a crash would."""
@@ -121,7 +121,7 @@ class VirtualSoundCard:
 
     def noise(self, seconds: float = 600.0) -> None:
         """Keep a faint noise on the microphone, as every real one has."""
-        path = self._folder / "noise.wav"
+        path = self.folder / "noise.wav"
         samples = np.random.default_rng(0).normal(0, 12, int(16_000 * seconds)).astype(np.int16)
         write_wav(path, samples, 16_000)
         self.play(path, wait=False)

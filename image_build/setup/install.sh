@@ -131,7 +131,9 @@ if [ -z "$not_done" ]; then
     $as_root systemctl enable --quiet luna.service luna-backup.timer
     if [ -d /run/systemd/system ]; then
         $as_root systemctl daemon-reload
-        $as_root udevadm control --reload && $as_root udevadm trigger
+        if [ -S /run/udev/control ]; then # a container has none
+            $as_root udevadm control --reload && $as_root udevadm trigger
+        fi
         $as_root systemctl restart luna.service
         $as_root systemctl start luna-backup.timer
         echo "Luna runs: systemctl status luna"

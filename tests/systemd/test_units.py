@@ -29,4 +29,13 @@ def test_no_unit_is_more_open_than_it_must_be(unit: Path) -> None:
 
 def test_there_is_a_unit_for_each_task() -> None:
     names = {unit.stem for unit in UNITS}
-    assert names == {"luna", "luna-backup", "luna-health", "luna-update"}
+    assert names == {
+        "luna",
+        "luna-backup",
+        "luna-health",
+        "luna-last-errors",
+        "luna-models",
+        "luna-note-errors",
+        "luna-retry",
+        "luna-update",
+    }
