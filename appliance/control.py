@@ -50,6 +50,7 @@ E = TypeVar("E", bound=Event)
 MAX_REQUEST = 2 * 1024 * 1024
 """Bytes of one request at most: 100 kB of text with room to spare."""
 GROUP = "luna"
+NOT_ADMITTED = f"you may not talk to Luna: join the group {GROUP} (sudo adduser $USER {GROUP})"
 ALLOWED = (
     ButtonPressed,
     ButtonReleased,
@@ -172,6 +173,8 @@ class ControlServer:
             _write(writer, Refused(text=f"a request has {MAX_REQUEST} bytes at most"))
         except OSError:
             pass  # the client hung up
+        except asyncio.CancelledError:
+            pass  # the server stops; left to asyncio's streams, it would be logged as a fault
         finally:
             sender.cancel()
             self._clients.discard(task)
@@ -255,9 +258,7 @@ class ControlClient:
         try:
             reader, writer = await asyncio.open_unix_connection(path, limit=4 * 1024 * 1024)
         except PermissionError as error:
-            raise ServiceError(
-                f"you may not talk to Luna: join the group {GROUP} (sudo adduser $USER {GROUP})"
-            ) from error
+            raise ServiceError(NOT_ADMITTED) from error
         except OSError as error:
             raise ServiceError("Luna is not running; start it with `luna run`") from error
         return cls(reader, writer)

@@ -152,10 +152,6 @@ class Page:
 
     # --- what log-in needs ---
 
-    async def start_pairing(self) -> str:
-        """Open the pairing window, have the code spoken, and return it."""
-        return self.pair()
-
     def pair(self) -> str:
         """Open the pairing window, have the code spoken, and return it."""
         code = self.keyring.pairing.open()

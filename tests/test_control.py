@@ -196,6 +196,18 @@ async def test_what_is_no_request_gets_one_sentence(short_path: Path, line: byte
         writer.close()
 
 
+async def test_the_end_with_a_client_is_no_fault(short_path: Path) -> None:
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with serving(short_path / "c.sock"):
+        reader, writer = await asyncio.open_unix_connection(short_path / "c.sock")
+        await reader.readline()
+    assert await reader.read() is not None  # hung up
+    writer.close()
+    await asyncio.sleep(0)
+    assert not faults
+
+
 async def test_second_server_is_refused_and_a_stale_socket_replaced(short_path: Path) -> None:
     path = short_path / "c.sock"
     with socket.socket(socket.AF_UNIX) as stale:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import LunaError, ModelError, UsageError
-from appliance.llm.roles import CLASSIFY, is_installed, role_models
+from appliance.llm.roles import in_use, is_installed, role_models
 from appliance.models.bandwidth import cores, memory_bandwidth
 from appliance.models.catalogue import Catalogue, Model, machine_memory_mb
 from appliance.models.recommend import OF_BANDWIDTH, Choice, Speed, recommend
@@ -28,30 +28,6 @@ BUSY = 0.75
 """Load by core from which on a measurement says little."""
 DEFAULT = "default"
 """In the place of a model's name: what the catalogue says."""
-
-
-def in_use(settings: Settings, catalogue: Catalogue, models_dir: Path) -> dict[str, list[str]]:
-    """Return the roles of each model that the configuration and the catalogue's defaults use.
-
-    Raises:
-        ModelError: the configuration names a model that is not in the catalogue.
-    """
-    used: dict[str, list[str]] = {}
-    for role, found in role_models(settings.llm, catalogue, models_dir).items():
-        named = role != "vision" or settings.llm.vision_model
-        if role != CLASSIFY and (named or is_installed(found.model, models_dir)):
-            used.setdefault(found.model.name, []).append(role)
-    used.setdefault(settings.stt.model or catalogue.default("stt"), []).append("stt")
-    if settings.listen.smart_turn:
-        used.setdefault(catalogue.default("endpoint"), []).append("endpoint")
-    if settings.knowledge.embedding_model:
-        used.setdefault(settings.knowledge.embedding_model, []).append("embedding")
-    voices = {str(language): name for language, name in settings.tts.voices.items()}
-    for language in settings.general.languages:
-        name = voices.get(language) or catalogue.voice(language)
-        if name in catalogue.models:
-            used.setdefault(name, []).append(f"tts.{language}")
-    return used
 
 
 def change_for(

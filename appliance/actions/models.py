@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _list(
     arguments: argparse.Namespace, settings: Settings, catalogue: Catalogue, models_dir: Path
 ) -> int:
-    from appliance.actions.model_roles import in_use
+    from appliance.llm.roles import in_use
 
     names = arguments.words or list(catalogue.models)
     used = in_use(settings, catalogue, models_dir)
@@ -185,7 +185,7 @@ def _ask(model: Model, files: list[Any]) -> None:
 def _remove(
     arguments: argparse.Namespace, settings: Settings, catalogue: Catalogue, models_dir: Path
 ) -> int:
-    from appliance.actions.model_roles import in_use
+    from appliance.llm.roles import in_use
     from appliance.models.install import remove
 
     if not arguments.words:
@@ -236,7 +236,8 @@ def _bench(
 ) -> int:
     from dataclasses import asdict
 
-    from appliance.actions.model_roles import busy, in_use
+    from appliance.actions.model_roles import busy
+    from appliance.llm.roles import in_use
     from appliance.model_bench import bench, lines, measurable
 
     names = arguments.words or [

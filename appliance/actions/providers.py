@@ -12,13 +12,12 @@ from typing import Any
 from appliance import paths
 from appliance.control import Health, HealthRequested, ask
 from appliance.errors import ProviderError, UsageError
-from appliance.events import Event, ProviderTested, ProviderTestRequested
+from appliance.events import Event
 from appliance.providers import assembly, policy
 from appliance.providers.quota_day import Day
 from appliance.settings import Settings
 
 ANSWER_LIMIT_S = 5.0
-TEST_LIMIT_S = 180.0
 MAX_ENTRIES = 100_000
 MAX_SHOWN = 500
 """Characters of one message in the log, where it is shown to a person."""
@@ -133,6 +132,8 @@ def _test(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.name not in names:
         known = ", ".join(names) or "none"
         raise UsageError(f"{arguments.name} is not configured; configured are: {known}")
+    from appliance.assistant.provider_check import tested
+
     result = asyncio.run(tested(arguments.name, settings))
     if arguments.json:
         print(json.dumps(asdict(result), ensure_ascii=False))
@@ -145,34 +146,6 @@ def _test(arguments: argparse.Namespace, settings: Settings) -> int:
         "tokens)"
     )
     return 0
-
-
-async def tested(name: str, settings: Settings) -> ProviderTested:
-    """Let the running service test *name*: it alone may count. Where there is none, do it here."""
-    request = ProviderTestRequested(provider=name)
-    answer = await ask(
-        request, ProviderTested, TEST_LIMIT_S, lambda answer: answer.provider == name
-    )
-    return answer or await _tested_here(name, settings)
-
-
-async def _tested_here(name: str, settings: Settings) -> ProviderTested:
-    from appliance.assistant.provider_check import check
-    from appliance.assistant.router import Router
-
-    parts = assembly.assemble(settings, on_event=_ignore)
-    try:
-        router = Router(
-            parts.clients,
-            ledger=parts.ledger,
-            breaker=parts.breaker,
-            network=parts.network,
-            policy=parts.policy,
-            publish=_ignore,
-        )
-        return await check(router, name)
-    finally:
-        await parts.close()
 
 
 # --- what was sent -------------------------------------------------------------------------------

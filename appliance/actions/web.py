@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from appliance import paths
-from appliance.actions.api import call
+from appliance import api_client, paths
 from appliance.errors import ServiceError, UsageError
 from appliance.settings import Settings
 from appliance.web import certificates, passwords
@@ -67,7 +66,7 @@ class Desk:
     async def _ask(
         self, method: str, path: str, here: Callable[[Keyring], Awaitable[Row]], body: Any = None
     ) -> Row:
-        answer = await call(method, path, body)
+        answer = await _call(method, path, body)
         if answer is not None:
             return answer
         store = AccessStore(self._data_dir)
@@ -113,10 +112,10 @@ class Desk:
 
     async def pair(self) -> tuple[Row, str]:
         """A code by which another device gets in."""
-        row = await call("POST", "/pairing")
+        row = await _call("POST", "/pairing")
         if row is None:
             raise ServiceError("Luna is not running; start it with `luna run`")
-        where = await call("GET", "/access") or {}
+        where = await _call("GET", "/access") or {}
         minutes = round(row["seconds"] / 60)
         addresses = where.get("lan_urls") or [where.get("url", "")]
         shown = "\n".join(f"  {address}" for address in addresses)
@@ -205,11 +204,20 @@ class Desk:
                 pem = _pem(certificate) + _pem(key)
             case _:
                 raise UsageError("write `luna web cert make`, `... use CERT KEY` or `... show`")
-        row = await call("POST", "/certificate", {"pem": pem})
+        row = await _call("POST", "/certificate", {"pem": pem})
         if row is None:
             names = own_names() | certificates.own_addresses() | set(self._settings.web.names)
             row = kept.use(pem.encode() if pem else certificates.make(names)).row()
         return row, _described(row)
+
+
+async def _call(method: str, path: str, body: object = None) -> Row | None:
+    """Return the running service's answer; None: there is no service."""
+    try:
+        answer = await asyncio.to_thread(api_client.ask, paths.api_socket(), method, path, body)
+    except api_client.NoServiceError:
+        return None
+    return dict(answer)
 
 
 def _described(row: Row) -> str:

@@ -56,7 +56,6 @@ def write(folder: Path, language: str, text: str) -> None:
         raise ConfigError(f"the persona has {MAX_BYTES} bytes at most")
     try:
         if text.strip():
-            path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, text.strip())
         else:
             path.unlink(missing_ok=True)

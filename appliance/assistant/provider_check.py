@@ -6,13 +6,45 @@ import asyncio
 
 from appliance.assistant.provider_call import News, ProviderCall
 from appliance.assistant.router import Router
+from appliance.control import ask
 from appliance.errors import LunaError, ProviderError
-from appliance.events import ProviderTested
+from appliance.events import Event, ProviderTested, ProviderTestRequested
 from appliance.providers.base import ChatRequest, Role
+from appliance.settings import Settings
 
 ROLES: tuple[Role, ...] = ("chat", "code", "vision")
 MAX_TOKENS = 100
 """Enough for a model that thinks before its one word."""
+LIMIT_S = 180.0
+
+
+async def tested(name: str, settings: Settings) -> ProviderTested:
+    """Let the running service test *name*: it alone may count. Where there is none, do it here."""
+    request = ProviderTestRequested(provider=name)
+    answer = await ask(request, ProviderTested, LIMIT_S, lambda answer: answer.provider == name)
+    return answer or await _tested_here(name, settings)
+
+
+async def _tested_here(name: str, settings: Settings) -> ProviderTested:
+    from appliance.providers import assembly
+
+    parts = assembly.assemble(settings, on_event=_ignore)
+    try:
+        router = Router(
+            parts.clients,
+            ledger=parts.ledger,
+            breaker=parts.breaker,
+            network=parts.network,
+            policy=parts.policy,
+            publish=_ignore,
+        )
+        return await check(router, name)
+    finally:
+        await parts.close()
+
+
+def _ignore(_: Event) -> None:
+    """Nobody listens to this command."""
 
 
 async def check(router: Router, name: str) -> ProviderTested:

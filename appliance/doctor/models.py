@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from appliance import vitals
-from appliance.actions.model_roles import in_use
 from appliance.doctor.finding import Box, Finding, Fix
 from appliance.errors import ModelError
-from appliance.llm.roles import is_installed, role_models
+from appliance.llm.roles import in_use, is_installed, role_models
 from appliance.models.catalogue import (
     Catalogue,
     Model,

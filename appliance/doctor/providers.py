@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from appliance.actions.providers import tested
+from appliance.assistant.provider_check import tested
 from appliance.doctor.finding import Box, Finding
 from appliance.errors import ConfigError, LunaError
 from appliance.providers.keys import find_key

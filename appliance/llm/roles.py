@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.errors import ModelError, UsageError
 from appliance.models.catalogue import Catalogue, Model
-from appliance.settings import LlmSettings
+from appliance.settings import LlmSettings, Settings
 
 CLASSIFY = "classify"
 """The chat model with a small context of its own, for ``Classify``."""
@@ -61,6 +61,30 @@ def _vision(settings: LlmSettings, catalogue: Catalogue, models_dir: Path) -> Mo
 def is_installed(model: Model, models_dir: Path) -> bool:
     """Return whether the files of *model* are there; their hashes are checked when it is opened."""
     return all((model.folder(models_dir) / file.name).exists() for file in model.files)
+
+
+def in_use(settings: Settings, catalogue: Catalogue, models_dir: Path) -> dict[str, list[str]]:
+    """Return the roles of each model that the configuration and the catalogue's defaults use.
+
+    Raises:
+        ModelError: the configuration names a model that is not in the catalogue.
+    """
+    used: dict[str, list[str]] = {}
+    for role, found in role_models(settings.llm, catalogue, models_dir).items():
+        named = role != "vision" or settings.llm.vision_model
+        if role != CLASSIFY and (named or is_installed(found.model, models_dir)):
+            used.setdefault(found.model.name, []).append(role)
+    used.setdefault(settings.stt.model or catalogue.default("stt"), []).append("stt")
+    if settings.listen.smart_turn:
+        used.setdefault(catalogue.default("endpoint"), []).append("endpoint")
+    if settings.knowledge.embedding_model:
+        used.setdefault(settings.knowledge.embedding_model, []).append("embedding")
+    voices = {str(language): name for language, name in settings.tts.voices.items()}
+    for language in settings.general.languages:
+        name = voices.get(language) or catalogue.voice(language)
+        if name in catalogue.models:
+            used.setdefault(name, []).append(f"tts.{language}")
+    return used
 
 
 def model_for(roles: dict[str, RoleModel], role: str) -> RoleModel:

@@ -7,23 +7,16 @@ Unix sockets that lie beside each other.
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from appliance import api_client
 from appliance.control import ControlClient, Refused, RequestRefusedError
 from appliance.errors import ServiceError
 from appliance.events import Event
 
-API = "/api/v1"
-LIMIT_S = 20.0
-MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes of one answer at most: a conversation of many thousand messages fits."""
 T = TypeVar("T")
 
 
@@ -205,50 +198,9 @@ class LunaService:
         """Return the answer of the HTTP API.
 
         Raises:
-            ServiceError: it cannot be reached, or says no; the sentence is its own.
+            LunaError: it cannot be reached, or says no; the sentence is its own.
         """
-        return await asyncio.to_thread(_ask, self._api, method, API + path, body)
-
-
-class _UnixConnection(HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("luna", timeout=LIMIT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-def _ask(socket_path: Path, method: str, path: str, body: object) -> Any:
-    """Ask and wait: an HTTP library of its own would cost more than all the rest at the start."""
-    connection = _UnixConnection(socket_path)
-    try:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        data = json.dumps(body).encode() if body is not None else None
-        connection.request(method, path, data, headers)
-        response = connection.getresponse()
-        received = response.read(MAX_ANSWER + 1)
-        if len(received) > MAX_ANSWER:
-            raise ServiceError("the answer is too large for the terminal")
-        answer = json.loads(received) if received else {}
-    except (HTTPException, OSError, ValueError) as error:
-        raise ServiceError("Luna's page server does not answer; see `luna status`") from error
-    finally:
-        connection.close()
-    if response.status >= HTTPStatus.BAD_REQUEST:
-        raise ServiceError(_sentence(answer, f"Luna answered {response.status}"))
-    return answer
-
-
-def _sentence(answer: Any, otherwise: str) -> str:
-    try:
-        return str(answer["error"]["message"])
-    except (TypeError, KeyError):
-        return otherwise
+        return await asyncio.to_thread(api_client.ask, self._api, method, path, body)
 
 
 def _rows(kind: type[T], rows: list[dict[str, Any]]) -> list[T]:

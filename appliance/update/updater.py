@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance import __version__
+from appliance import __version__, whole_file
 from appliance.errors import StorageError, UpdateError
 from appliance.settings import BackupSettings
 from appliance.storage.backup import backup, folder_of
@@ -314,15 +314,7 @@ class Updater:
         Raises:
             OSError: the disk fails.
         """
-        folder = self.places.state.parent
-        folder.mkdir(parents=True, exist_ok=True)
-        part = self.places.state.with_name("update.json.new")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(asdict(state), file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.places.state)
-        FileLayer().sync_folder(folder)
+        whole_file.replace(self.places.state, json.dumps(asdict(state)))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from appliance.bus import PUBLIC, EventBus
 from appliance.events import Event, SoundMeasured, to_json
+from appliance.web import sse
 from appliance.web.routing import EVENT_STREAM, Doc, RequestError, Route
 from appliance.web.services import Services
 
@@ -27,12 +28,9 @@ MAX_BYTES = 1_000_000
 MAX_READERS = 200
 GATHER_S = 0.05
 """Readers are woken at most this often; the first event after a rest goes out at once."""
-HEARTBEAT_S = 15.0
 HEARTBEAT = b": still here\nevent: heartbeat\ndata: {}\n\n"
-"""So often this keeps a connection without events alive. It is an event, without an id, because
-scripts in a browser see no comments, and have no other way to notice a cable that was pulled."""
-SLOW_S = 10.0
-"""A reader that takes nothing for so long is dropped."""
+"""It is an event, without an id, because scripts in a browser see no comments, and have no other
+way to notice a cable that was pulled."""
 WRITE_BYTES = 64 * 1024
 """What is handed to a connection at once: all that may pile up for a slow one."""
 RETRY_MS = 2000
@@ -141,50 +139,28 @@ class EventStream:
     # --- a reader ---
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": EVENT_STREAM,
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        await response.prepare(request)
-        begin = f"retry: {RETRY_MS}\n\n".encode()
+        response = await sse.begin(request)
+        first = f"retry: {RETRY_MS}\n\n".encode()
         position = self._resumed(request)
         if position is None:
             position = self._last
-            begin += self._written(self._bus.current(), position)
-        try:
-            await _write(response, begin)
+            first += self._written(self._bus.current(), position)
+        with sse.reader(request):
+            await sse.write(response, first)
             while not self._closed:
                 news = self._news
                 if not self._follows(position):
                     raise TimeoutError  # what it has missed is gone
                 data, position = self._since(position)
                 if data:
-                    await _write(response, data)
+                    await sse.write(response, data)
                     continue
                 try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with asyncio.timeout(sse.HEARTBEAT_S):
                         await news.wait()
                 except TimeoutError:
-                    await _write(response, HEARTBEAT)
-        except ConnectionError:
-            pass  # the reader has gone
-        except TimeoutError:
-            if request.transport:
-                request.transport.abort()  # what waits to be sent to it is given up
+                    await sse.write(response, HEARTBEAT)
         return response
-
-
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Send *data*.
-
-    Raises:
-        TimeoutError: the reader takes nothing.
-    """
-    async with asyncio.timeout(SLOW_S):
-        await response.write(data)
 
 
 def routes(services: Services) -> list[Route]:

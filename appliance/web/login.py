@@ -25,7 +25,7 @@ SMALL = 4096
 class Office(Protocol):
     """What the rest of the page does for those who come in."""
 
-    async def start_pairing(self) -> str:
+    def pair(self) -> str:
         """Open the pairing window, have the code spoken, and return it."""
 
     def status(self) -> dict[str, Any]:
@@ -251,7 +251,7 @@ class Login:
 
     async def start_pairing(self, _: web.Request) -> web.Response:
         """Begin to pair a device: the code is said aloud and returned."""
-        code = await self._office.start_pairing()
+        code = self._office.pair()
         return reply({"code": code, "seconds": round(self._keyring.pairing.left_s())}, 201)
 
     async def end_pairing(self, _: web.Request) -> web.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import aclosing
 from typing import Annotated, Literal
@@ -10,15 +9,13 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import Field
 
+from appliance.web import sse
 from appliance.web.api.bodies import Query, query, reply
 from appliance.web.ports import Log, Row
 from appliance.web.routing import EVENT_STREAM, Doc, RequestError, Route
 from appliance.web.services import Services
 
 MAX_READERS = 20
-HEARTBEAT_S = 15.0
-SLOW_S = 10.0
-"""A reader that takes nothing for so long is dropped."""
 
 
 class Follow(Query):
@@ -61,32 +58,14 @@ class _Logs:
             self._readers -= 1
 
     async def _serve(self, request: web.Request, wanted: Follow) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-store"}
-        )
-        await response.prepare(request)
+        def written(line: Row) -> bytes:
+            wants = self._source.matches(line, wanted.level, wanted.contains)
+            return _event(line) if wants else b""
+
         async with aclosing(self._source.follow()) as lines:
-            upcoming = asyncio.ensure_future(anext(lines))
-            try:
-                await _write(response, b": here are the lines to come\n\n")
-                while True:
-                    done, _ = await asyncio.wait([upcoming], timeout=HEARTBEAT_S)
-                    if not done:
-                        await _write(response, b": still here\n\n")
-                        continue
-                    line = upcoming.result()
-                    upcoming = asyncio.ensure_future(anext(lines))
-                    if self._source.matches(line, wanted.level, wanted.contains):
-                        await _write(response, _event(line))
-            except (StopAsyncIteration, ConnectionError):
-                pass  # Luna stops, the reader was too slow, or has gone
-            except TimeoutError:
-                if request.transport:
-                    request.transport.abort()  # what waits to be sent to it is given up
-            finally:
-                upcoming.cancel()
-                await asyncio.gather(upcoming, return_exceptions=True)
-        return response
+            return await sse.send(
+                request, lines, written, first=b": here are the lines to come\n\n"
+            )
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -117,13 +96,3 @@ def _event(line: Row) -> bytes:
     # JSON has no raw line breaks, so no text can pose as another event.
     data = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
     return f"id: {line['n']}\nevent: line\ndata: {data}\n\n".encode()
-
-
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Send *data*.
-
-    Raises:
-        TimeoutError: the reader takes nothing.
-    """
-    async with asyncio.timeout(SLOW_S):
-        await response.write(data)

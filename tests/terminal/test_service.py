@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from appliance.control import ControlServer, Refused
-from appliance.errors import ServiceError
+from appliance.errors import LunaError, ServiceError
 from appliance.events import ButtonPressed, Event, Snapshot, StateChanged, TextAsked
 from appliance.terminal.service import Conversation, Found, LunaService, Message, QuotaLeft
 
@@ -76,7 +76,7 @@ async def test_all_answers(luna: LunaService) -> None:
 
 
 async def test_a_refusal_is_its_own_sentence(luna: LunaService) -> None:
-    with pytest.raises(ServiceError, match="no /conversations/9"):
+    with pytest.raises(LunaError, match="no /conversations/9"):
         await luna.messages(9)
 
 

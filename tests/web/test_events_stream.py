@@ -23,7 +23,7 @@ from appliance.events import (
     to_json,
 )
 from appliance.settings import WebSettings
-from appliance.web import events_stream
+from appliance.web import events_stream, sse
 from appliance.web.events_stream import EventStream
 from appliance.web.server import WebServer
 
@@ -197,7 +197,7 @@ async def test_fifty_readers_and_each_event_is_written_out_once(
 async def test_a_reader_that_takes_nothing_is_dropped_and_slows_nobody(
     rig: Rig, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_stream, "SLOW_S", 0.3)
+    monkeypatch.setattr(sse, "SLOW_S", 0.3)
     slow = socket.socket(socket.AF_UNIX)
     slow.connect(str(rig.socket))
     slow.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -232,7 +232,7 @@ async def test_a_reader_that_falls_behind_the_log_is_dropped(
 async def test_a_sign_of_life(
     rig: Rig, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_stream, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(sse, "HEARTBEAT_S", 0.05)
     async with client.get("/events") as answer:
         await Reader(answer).next()
         assert await answer.content.readline() == b": still here\n"

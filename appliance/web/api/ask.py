@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import Field
 
-from appliance.errors import LunaError
 from appliance.events import Event, TextAsked, TurnEnded, to_dict, to_json
+from appliance.web import sse
 from appliance.web.api import BASE
 from appliance.web.api.bodies import Answer, Body, Written, body, reply
 from appliance.web.api.following import turn
@@ -22,8 +21,8 @@ MAX_TEXT = 16_000
 """Characters of a question; a local model reads far less."""
 LIMIT_S = 900.0
 """A turn that waits behind others and loads a large model is over by then."""
-HEARTBEAT_S = 15.0
-SLOW_S = 10.0
+REFUSED_S = 0.05
+"""A question is refused within this, if at all."""
 STREAMED = (
     "turn_started", "heard", "status", "agent_switch", "tool_call", "content", "complete", "error",
     "turn_ended",
@@ -75,7 +74,8 @@ def routes(services: Services) -> list[Route]:
         )
         async with aclosing(turn(services, asked)) as events:  # type: ignore[type-var]
             if question.stream:
-                return await _stream(request, events)
+                # A refusal comes before the first event, and then still has a status of its own.
+                return await sse.send(request, events, _written, refused_within_s=REFUSED_S)
             async with asyncio.timeout(LIMIT_S):
                 async for event in events:
                     if isinstance(event, TurnEnded):
@@ -100,43 +100,7 @@ def _fields(event: Event) -> dict[str, Any]:
     return values
 
 
-async def _stream(request: web.Request, events: AsyncIterator[Event]) -> web.StreamResponse:
-    # A refusal comes before the first event, and then still has a status of its own.
-    upcoming = asyncio.ensure_future(anext(events))
-    await asyncio.wait([upcoming], timeout=0.05)
-    if upcoming.done() and upcoming.exception() is not None:
-        upcoming.result()
-    response = web.StreamResponse(
-        headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-store"}
-    )
-    await response.prepare(request)
-    try:
-        while True:
-            done, _ = await asyncio.wait([upcoming], timeout=HEARTBEAT_S)
-            if not done:
-                await _write(response, b": still here\n\n")
-                continue
-            event = upcoming.result()
-            if event.type in STREAMED:
-                data = f"event: {event.type}\ndata: {to_json(event)}\n\n"
-                await _write(response, data.encode())
-            upcoming = asyncio.ensure_future(anext(events))
-    except (StopAsyncIteration, ConnectionError, LunaError):
-        pass  # the turn is over, the reader has gone, or Luna stops
-    except TimeoutError:
-        if request.transport:
-            request.transport.abort()
-    finally:
-        upcoming.cancel()
-        await asyncio.wait([upcoming])
-    return response
-
-
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    """Send *data*.
-
-    Raises:
-        TimeoutError: the reader takes nothing.
-    """
-    async with asyncio.timeout(SLOW_S):
-        await response.write(data)
+def _written(event: Event) -> bytes:
+    if event.type not in STREAMED:
+        return b""
+    return f"event: {event.type}\ndata: {to_json(event)}\n\n".encode()
