@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import pytest_asyncio
 
 from appliance import engines, fakes, paths
 from appliance.app import ALL, App, Plan
@@ -43,6 +44,8 @@ from tests.sound_card import ASOUNDRC, VirtualSoundCard, write_wav
 from tests.speech import say
 
 LIMIT_S = 40.0
+ANSWER = "It is Paris. It lies on the river Seine."
+"""Spoken by the fake voice, it lasts 2.4 s."""
 SPEECH = (np.sin(np.arange(16_000) / 4) * 12_000).astype(np.int16)
 """What the fake engines take for a question: a second of loud sound."""
 
@@ -98,44 +101,56 @@ async def luna(folder: Path, card: object = None) -> AsyncIterator[Luna]:
     parts = replace(
         engines.fake(settings),
         sound_card=card or partial(RoomCard, folder),
-        language_models=partial(fakes.load_language_models, 0.12),
+        language_models=partial(fakes.load_language_models, 0.2, ANSWER),
     )
     async with App(settings, parts, Plan()) as app:
         await app.ready()
         yield Luna(app, folder)
 
 
+FAULTS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=FAULTS)
+async def faulty(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Luna, signal.Signals]]:
+    """One Luna for all her workers, and what befalls them."""
+    async with luna(tmp_path_factory.mktemp("room")) as box:
+        yield box, FAULTS[request.param]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("worker", ALL)
 async def test_a_worker_that_dies_or_hangs_costs_nothing_else(
-    tmp_path: Path, worker: str, fault: signal.Signals
+    faulty: tuple[Luna, signal.Signals], worker: str
 ) -> None:
     """In every state: nothing else dies, the worker comes back, the turn gets its answer."""
-    async with luna(tmp_path) as box:
-        for number, state in enumerate(("idle", "listening", "thinking", "speaking"), 1):
-            await box.bring_to(state)
-            before = box.pids()
-            os.kill(before[worker], fault)
-            await box.until(WorkerChanged, worker=worker, status="failed")
-            await box.until(WorkerChanged, worker=worker, status="ready")
-            after = box.pids()
-            assert {n: p for n, p in after.items() if n != worker} == {
-                n: p for n, p in before.items() if n != worker
-            }
-            assert after[worker] != before[worker]
-            assert box.app.supervisor.health()[worker].restarts == number
-            if state == "listening":
-                box.speak()
-            if state != "idle" and box.app.coordinator.appliance.turn is not None:
-                ended = await box.until(TurnEnded)
-                assert isinstance(ended, TurnEnded)
-                assert ended.outcome in ("answered", "failed"), (state, ended)
-            assert box.app.coordinator.appliance.state.value == "idle"
-        box.app.request(TextAsked(text="Are you still there?"))
-        ended = await box.until(TurnEnded, source="text")
-        assert isinstance(ended, TurnEnded)
-        assert ended.outcome == "answered"
+    box, fault = faulty
+    for number, state in enumerate(("idle", "listening", "thinking", "speaking"), 1):
+        await box.bring_to(state)
+        before = box.pids()
+        os.kill(before[worker], fault)
+        await box.until(WorkerChanged, worker=worker, status="failed")
+        await box.until(WorkerChanged, worker=worker, status="ready")
+        after = box.pids()
+        assert {n: p for n, p in after.items() if n != worker} == {
+            n: p for n, p in before.items() if n != worker
+        }
+        assert after[worker] != before[worker]
+        assert box.app.supervisor.health()[worker].restarts == number
+        if state == "listening":
+            box.speak()
+        if state != "idle" and box.app.coordinator.appliance.turn is not None:
+            ended = await box.until(TurnEnded)
+            assert isinstance(ended, TurnEnded)
+            assert ended.outcome in ("answered", "failed"), (state, ended)
+        assert box.app.coordinator.appliance.state.value == "idle"
+    box.app.request(TextAsked(text="Are you still there?"))
+    ended = await box.until(TurnEnded, source="text")
+    assert isinstance(ended, TurnEnded)
+    assert ended.outcome == "answered"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import soxr
 
 from appliance import engines, fakes
@@ -252,12 +253,22 @@ async def test_the_mute_button_is_about_the_box_alone(tmp_path: Path) -> None:
         assert (await box.until(TurnEnded, turn_id=2)).outcome == "answered"
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Luna]:
+    """One Luna for all her workers."""
+    slow = partial(fakes.load_language_models, 0.2, ANSWER)
+    async with luna(tmp_path_factory.mktemp("room"), language_models=slow) as box:
+        yield box
+
+
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("worker", ["listen", "stt", "tts", "llm", "audio"])
 @pytest.mark.parametrize("state", ["listening", "thinking", "speaking"])
-async def test_a_worker_is_killed(tmp_path: Path, worker: str, state: str) -> None:
-    slow = partial(fakes.load_language_models, 0.2, ANSWER)
-    async with luna(tmp_path, language_models=slow) as box, browser(box.server) as page:
+async def test_a_worker_is_killed(shared: Luna, worker: str, state: str) -> None:
+    box = shared
+    box.seen.clear()
+    async with browser(box.server) as page:
         await page.send("press")
         await page.speak(SPEECH[:8000])
         if state == "listening":
@@ -273,6 +284,7 @@ async def test_a_worker_is_killed(tmp_path: Path, worker: str, state: str) -> No
         assert (ended.outcome, ended.question) == ("answered", fakes.QUESTION)
         assert ended.answer == ANSWER
         assert box.states()[-1] in ("idle", "error")
+    await box.until(WorkerChanged, worker=worker, status="ready")
 
 
 # --- with real models ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -327,18 +328,24 @@ async def test_a_mistake_of_ours_does_not_hang_the_turn(mind: Mind) -> None:
     assert seen
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
 async def test_an_attempt_goes_on_and_a_newer_one_replaces_it(tmp_path: Path) -> None:
-    slow = Scripted("local", (0.05, "Done.", Scripted("local").scripts[0][-1]))
+    slow = Scripted("local", (60.0, "Done.", Scripted("local").scripts[0][-1]))
     mind = Mind(tmp_path, slow, policy="local")
     mind.begin("Who are you?")
-    await asyncio.sleep(0.01)
+    await until(lambda: len(slow.requests) == 1)
     mind.begin("Who are you?")
     assert mind.answering.under_way(1, 1)
     await asyncio.sleep(0.01)
     assert len(slow.requests) == 1
     mind.begin("Who are you then?", attempt=2)
-    await asyncio.sleep(0.01)
-    assert slow.stopped == 1
+    await until(lambda: (slow.stopped, len(slow.requests)) == (1, 2))
     assert [event.attempt for event in mind.of(TokensGenerated)] == []
     await mind.answering.close()
     assert slow.stopped == 2

@@ -1,6 +1,6 @@
-"""Adds reminders over the command line until it is killed; prints each receipt.
+"""Adds reminders over the command line until it is killed, and sends each receipt.
 
-``python -m tests.reminders.adding``: each line is ``ID TEXT``. The data folder is in ``DATA_DIR``.
+A process that is forked has what the command imports, so that two hundred of them start quickly.
 """
 
 from __future__ import annotations
@@ -9,14 +9,25 @@ import contextlib
 import io
 import json
 import os
+import time
 import uuid
+from multiprocessing.connection import Connection
 
+import appliance.actions.reminders
+import appliance.config
+import appliance.reminders.answers
+import appliance.reminders.book
+import appliance.reminders.commands
+import appliance.reminders.dialogue
+import appliance.reminders.store
+import appliance.storage.recovery  # noqa: F401
 from appliance.cli import main
 
 CONSONANTS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
 
 
-def add() -> None:
+def add() -> str:
+    """Add one; return the receipt, ``ID TEXT``."""
     # Consonants alone: among hexadecimal digits there is now and then a date, such as "7feb".
     name = uuid.uuid4().hex[:12].translate(CONSONANTS)
     printed = io.StringIO()
@@ -25,9 +36,12 @@ def add() -> None:
         code = main(words)
     assert code == 0
     [row] = json.loads(printed.getvalue())["rows"]
-    os.write(1, f"{row['id']} {row['text']}\n".encode())
+    return f"{row['id']} {row['text']}"
 
 
-if __name__ == "__main__":
+def add_for_ever(receipts: Connection, environment: dict[str, str]) -> None:
+    """Add reminders in this environment: the data folder is in ``DATA_DIR``."""
+    os.environ.update(environment)
+    time.tzset()
     while True:
-        add()
+        receipts.send_bytes(add().encode())

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from appliance.reminders.store import ReminderStore
+from tests.reminders import adding
 
-ROOT = Path(__file__).parents[2]
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload([adding.__name__])
 
 
 def add_and_kill(folder: Path, after_s: float) -> list[str]:
-    """Let a process add reminders, kill it, and return the receipts it printed."""
-    env = {**os.environ, "DATA_DIR": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    env |= {"XDG_RUNTIME_DIR": str(folder), "LUNA_OWN_SERVICE": "1", "TZ": "America/Sao_Paulo"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.reminders.adding"], stdout=subprocess.PIPE, env=env, cwd=ROOT
-    )
-    assert process.stdout is not None
-    try:
-        first = process.stdout.readline()
-        time.sleep(after_s)
-    finally:
-        process.kill()
-        rest, _ = process.communicate()
-    assert first, "it could not add the first one"
-    # A line that was cut was never a receipt.
-    return [line.decode() for line in (first + rest).split(b"\n")[:-1]]
+    """Let a process add reminders, kill it, and return the receipts it gave."""
+    environment = {"DATA_DIR": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    environment |= {"XDG_RUNTIME_DIR": str(folder), "LUNA_OWN_SERVICE": "1"}
+    environment |= {"TZ": "America/Sao_Paulo"}
+    ours, theirs = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=adding.add_for_ever, args=(theirs, environment))
+    process.start()
+    theirs.close()
+    receipts: list[str] = []
+    with ours:
+        try:
+            assert ours.poll(60), "it could not add the first one"
+            receipts.append(ours.recv_bytes().decode())
+            time.sleep(after_s)
+        finally:
+            process.kill()
+            process.join()
+        try:
+            while True:
+                receipts.append(ours.recv_bytes().decode())
+        except EOFError:
+            return receipts
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -32,15 +33,24 @@ def cache() -> Path:
     return paths.models_dir().parent
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Keep other test processes from making the same thing in the cache meanwhile."""
+    with (cache() / "tests.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def llama_wheel(kind: str) -> Path:
     """Return llama.cpp's wheel, which `make test` has built; *kind* as in llama_wheel.sh."""
     script = [PROJECT / "image_build/setup/llama_wheel.sh", sys.executable]
-    done = subprocess.run(
-        ["sh", *map(str, (*script, cache() / "wheels")), kind],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    with one_at_a_time():
+        done = subprocess.run(
+            ["sh", *map(str, (*script, cache() / "wheels")), kind],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     return Path(done.stdout.strip())
 
 
@@ -49,7 +59,8 @@ class DebianRoot:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        archive = debian(TARGET, cache() / "images", source_date_epoch())
+        with one_at_a_time():
+            archive = debian(TARGET, cache() / "images", source_date_epoch())
         left_out = [f"--exclude={name}" for name in UNNEEDED]
         subprocess.run(["tar", "-C", folder, "-xf", archive, *left_out], check=True)
         # Documents are left out of the image; here they are looked at.
