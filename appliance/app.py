@@ -180,6 +180,7 @@ class App:
         if not self.plan.service:
             return
         from appliance import machine, vitals
+        from appliance.first_boot import report
         from appliance.log_buffer import LogBuffer
         from appliance.turn_log import TurnLog
         from appliance.watcher import Watcher
@@ -199,6 +200,8 @@ class App:
                 "data": paths.data_dir(general.data_dir),
                 "models": paths.models_dir(general.models_dir),
             },
+            self.engines.missing_models,
+            report.read(paths.first_boot_report()),
         )
         self.bus.listen(self.watcher.handle)
         self.watcher.start()

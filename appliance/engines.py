@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from appliance import paths
 from appliance.llm.roles import is_installed, role_models
+from appliance.missing_models import Missing, missing
 from appliance.models.catalogue import load_catalogue, verify
 from appliance.settings import PanelSettings, Settings
 
@@ -49,6 +50,8 @@ class Engines:
     voices: Callable[..., Any]
     online: frozenset[str] = frozenset()
     """Workers that ask providers of the owner's, and so need the network: ``stt``, ``tts``."""
+    missing_models: Callable[[], Missing] = Missing
+    """Says which models these engines lack."""
     panels: Callable[[PanelSettings], Mapping[str, Any]] = _panels
     """The panels by name; these live in the main process."""
 
@@ -85,6 +88,7 @@ def real(settings: Settings) -> Engines:
         },
         voices=_with_voices(settings, partial(_voices, models_dir=models_dir, languages=languages)),
         online=_online(settings),
+        missing_models=partial(missing, settings, catalogue, models_dir),
     )
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from appliance.app import App
 
 NOTE_S = 3600.0
+FIRST_HASH = "page_password_hash"
+"""In the data folder: :mod:`appliance.first_boot` writes it."""
 
 
 def routes_of(app: App, services: Services) -> list[Route]:
@@ -118,12 +120,20 @@ class Page:
             if unix_socket is not None:
                 control.share(unix_socket)
             self._stack.push_async_callback(self.server.stop)
+            await self._take_password()
         except BaseException:
             await self._stack.aclose()
             raise
         noting = asyncio.create_task(self._note_seen())
         self._stack.callback(noting.cancel)
         self._changed()
+
+    async def _take_password(self) -> None:
+        """Take the password that the owner wrote into ``luna.txt``, as its hash."""
+        try:
+            await self.keyring.adopt_password(self._data_dir / FIRST_HASH)
+        except StorageError as error:
+            self._publish(Logged(level="error", text=f"the page's password is as it was: {error}"))
 
     async def _note_seen(self) -> None:
         """Keep on the disk, roughly, when each session was used last."""

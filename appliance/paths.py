@@ -98,6 +98,12 @@ def models_dir(configured: str = "") -> Path:
     return cache_dir() / "models"
 
 
+def first_boot_report() -> Path:
+    """Return the report of an image's first start; other machines have none."""
+    base = "/run" if is_service() else os.environ.get("XDG_RUNTIME_DIR", "/run")
+    return Path(base) / "luna-first-boot.json"
+
+
 def runtime_dir() -> Path:
     """Return the folder of the control socket, made for the owner alone if it is not there.
 

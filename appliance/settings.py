@@ -458,6 +458,8 @@ class ThresholdSettings:
     """Parts of Luna that have failed and are not back yet."""
     restarts: Rising = (1.0, 4.0)
     """Restarts of parts of Luna in the last hour."""
+    models_missing: Rising = (0.0, 1000.0)
+    """Models that are used and not installed."""
     microphone_down: Rising = (0.0, 0.0)
     """1 when there is no microphone, or it is dead."""
     speaker_down: Rising = (0.0, 1.0)
@@ -472,10 +474,14 @@ class ThresholdSettings:
     memory_free_percent: Falling = (12.0, 5.0)
     disk_free_mb: Falling = (500.0, 100.0)
     """On the disk of the data folder or of the models, whichever has less."""
+    data_unwritable: Rising = (0.0, 0.0)
+    """1 while the data folder cannot be written."""
     clock_doubted: Rising = (0.0, 1.0)
     """1 while the clock is not believed."""
     network_down: Rising = (0.0, 1.0)
     """1 without a network, where providers in the cloud are configured."""
+    setup_problems: Rising = (0.0, 1000.0)
+    """Lines of the files on an image's boot partition that could not be used."""
 
 
 @dataclass(frozen=True)

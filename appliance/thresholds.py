@@ -48,6 +48,7 @@ CHECKS: dict[str, Check] = {
         Check("playback_gaps", 1),
         Check("workers_down", 1),
         Check("restarts", 1),
+        Check("models_missing", 1),
         Check("microphone_down", 1),
         Check("speaker_down", 1),
         Check("temperature_c", 2),
@@ -55,8 +56,10 @@ CHECKS: dict[str, Check] = {
         Check("cpu_wait_percent", 10),
         Check("memory_free_percent", 2, falls=True),
         Check("disk_free_mb", 50, falls=True),
+        Check("data_unwritable", 1),
         Check("clock_doubted", 1),
         Check("network_down", 1),
+        Check("setup_problems", 1),
     )
 }
 """In the order in which a person wants to read them."""

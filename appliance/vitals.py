@@ -44,6 +44,8 @@ class Machine:
     """Share of the last minute in which some program waited for the processor."""
     disks_free_mb: dict[str, float] = field(default_factory=dict)
     disks_mb: dict[str, float] = field(default_factory=dict)
+    unwritable: tuple[str, ...] = ()
+    """Names of the folders that cannot be written."""
     network: bool = False
     """There is a default route."""
 
@@ -61,6 +63,7 @@ def measure(folders: dict[str, Path]) -> Machine:
         cpu_wait_percent=cpu_wait(),
         disks_mb={name: total for name, (total, _) in disks.items()},
         disks_free_mb={name: free for name, (_, free) in disks.items()},
+        unwritable=tuple(name for name, folder in folders.items() if not writable(folder)),
         network=has_route(),
     )
 
@@ -110,14 +113,28 @@ def cpu_wait(proc: Path = PROC) -> float | None:
 
 def disk(folder: Path) -> tuple[float, float] | None:
     """Return size and free space (MB) of the disk that *folder* is on, or will be."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
-        found = os.statvfs(folder)
+        found = os.statvfs(_existing(folder))
     except OSError:
         return None
     unit = found.f_frsize / MEGABYTE
     return round(found.f_blocks * unit, 1), round(found.f_bavail * unit, 1)
+
+
+def writable(folder: Path) -> bool:
+    """Return whether files can be made in *folder*, which may not be there yet.
+
+    It is not when the kernel has made the file system read-only, as after a fault of a card; also
+    root is told so.
+    """
+    return os.access(_existing(folder), os.W_OK)
+
+
+def _existing(folder: Path) -> Path:
+    """Return *folder*, or what is above it and exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def has_route(proc: Path = PROC) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from appliance import __version__, vitals
 from appliance.clock import monotonic
+from appliance.errors import ModelError
 from appliance.events import (
     CaptureDropped,
     ClockChanged,
@@ -31,6 +32,7 @@ from appliance.events import (
     WorkerChanged,
 )
 from appliance.events import Vitals as VitalsEvent
+from appliance.missing_models import Missing
 from appliance.settings import ThresholdSettings
 from appliance.texts import text
 from appliance.thresholds import (
@@ -141,7 +143,9 @@ class Watcher:
         publish: takes ``Vitals`` and ``FindingChanged``.
         workers: returns what is known of each worker.
         blocks_captured: returns how many blocks the microphone has given.
-        folders: whose disks are looked at, by name.
+        folders: whose disks are looked at, by name; ``data`` must be writable.
+        missing_models: says which models are used and not installed.
+        setup: what could not be used of an image's files at this start.
         clock: seconds.
     """
 
@@ -152,6 +156,8 @@ class Watcher:
         workers: Callable[[], Mapping[str, Health]],
         blocks_captured: Callable[[], int],
         folders: dict[str, Path],
+        missing_models: Callable[[], Missing] = Missing,
+        setup: Sequence[Mapping[str, Any]] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._settings = settings
@@ -159,6 +165,9 @@ class Watcher:
         self._workers = workers
         self._blocks_captured = blocks_captured
         self._folders = folders
+        self._missing_models = missing_models
+        self._missing = Missing()
+        self._setup = setup
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
@@ -235,11 +244,18 @@ class Watcher:
             if now - self._measured_at >= MEASURE_S:
                 self._measured_at = now
                 self._machine = vitals.measure(self._folders)
+                self._look_for_models()
             if now - self._memory_at >= MEMORY_S:
                 self._memory_at = now
                 await self._add_up_memory()
             self._look()
             await asyncio.sleep(LOOK_S)
+
+    def _look_for_models(self) -> None:
+        try:
+            self._missing = self._missing_models()
+        except ModelError:  # the configuration is wrong, which others say
+            self._missing = Missing()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -300,6 +316,8 @@ class Watcher:
         figures["playback_gaps"] = self._gaps.total(now)
         figures["restarts"] = self._restarts.total(now)
         figures["workers_down"] = float(len(self._down()))
+        figures["models_missing"] = float(len(self._missing.names))
+        figures["setup_problems"] = float(len(self._setup))
         turns = [figures_of for at, figures_of in self._turns if now - at < TURNS_S]
         for name in {name for turn in turns for name in turn}:
             values = [turn[name] for turn in turns if name in turn]
@@ -314,6 +332,7 @@ class Watcher:
             figures["memory_free_percent"] = 100 * machine.memory_free_mb / machine.memory_mb
         if machine.disks_free_mb:
             figures["disk_free_mb"] = min(machine.disks_free_mb.values())
+            figures["data_unwritable"] = float("data" in machine.unwritable)
         if machine.cpu_wait_percent is not None and self._suffers():
             figures["cpu_wait_percent"] = machine.cpu_wait_percent
         return figures
@@ -333,16 +352,28 @@ class Watcher:
     def _findings(self) -> list[dict[str, Any]]:
         bad = [verdict for verdict in self.verdicts.values() if verdict.level != "ok"]
         bad.sort(key=lambda verdict: -LEVELS.index(verdict.level))
+        return [row for verdict in bad for row in self._rows(verdict)]
+
+    def _rows(self, verdict: Verdict) -> list[dict[str, Any]]:
+        """Return a finding; of the owner's files one for each line, which says what is wrong."""
+        row = {
+            "name": verdict.name,
+            "level": verdict.level,
+            "value": round(verdict.value, 2),
+            "limit": verdict.limit,
+            "text_key": f"finding.{verdict.name}",
+            "values": self._values(verdict),
+        }
+        if verdict.name != "setup_problems":
+            return [row]
         return [
             {
-                "name": v.name,
-                "level": v.level,
-                "value": round(v.value, 2),
-                "limit": v.limit,
-                "text_key": f"finding.{v.name}",
-                "values": self._values(v),
+                **row,
+                "name": f"setup_problems.{number}",
+                "text_key": problem["sentence"],
+                "values": {name: value for name, value in problem.items() if name != "sentence"},
             }
-            for v in bad
+            for number, problem in enumerate(self._setup, start=1)
         ]
 
     def _values(self, verdict: Verdict) -> dict[str, Any]:
@@ -353,6 +384,8 @@ class Watcher:
         }
         if verdict.name == "workers_down":
             values["parts"] = ", ".join(self._down())
+        elif verdict.name == "models_missing":
+            values |= {"parts": ", ".join(self._missing.names), "percent": self._missing.percent}
         elif verdict.name == "throttled":
             values["parts"] = ", ".join(self._machine.throttled or ()).replace("_", " ")
         return values

@@ -68,6 +68,12 @@ def test_throttling_elsewhere(tmp_path: Path) -> None:
     assert vitals.throttled(tmp_path) == ("throttled",)
 
 
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    assert vitals.writable(tmp_path / "not/there/yet")
+    assert vitals.measure({"data": tmp_path}).unwritable == ()
+    assert vitals.measure({"data": Path("/proc/self")}).unwritable == ("data",)
+
+
 def test_pressure_route_and_slot(tmp_path: Path) -> None:
     assert vitals.cpu_wait(tmp_path) is None
     write(tmp_path / "pressure/cpu", "some avg10=1.00 avg60=37.25 avg300=3.00 total=1\n")

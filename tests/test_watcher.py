@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appliance import engines, thresholds, watcher
+from appliance import engines, thresholds, vitals, watcher
 from appliance.app import App, Plan
 from appliance.events import (
     CaptureDropped,
@@ -24,6 +25,8 @@ from appliance.events import (
     TurnEnded,
     Vitals,
 )
+from appliance.first_boot.report import Report
+from appliance.missing_models import Missing
 from appliance.settings import Settings, ThresholdSettings
 from appliance.watcher import LOG_S, TELL_S, TURNS_S, Recent, Totals, Watcher
 
@@ -36,27 +39,31 @@ class Health:
     stats: dict[str, float] = field(default_factory=dict)
 
 
+LAX = replace(
+    ThresholdSettings(),
+    cpu_wait_percent=(100, 100),
+    memory_free_percent=(0, 0),
+    disk_free_mb=(0, 0),
+    temperature_c=(500, 500),
+)
+"""What the machine that runs the tests is like is none of their business."""
+
+
 class Box:
     """A watcher whose world the test makes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.now = 1000.0
         self.told: list[Event] = []
         self.workers = {name: Health() for name in ("audio", "listen", "stt")}
         self.watcher = Watcher(
-            # What this machine is like is none of this test's business.
-            replace(
-                ThresholdSettings(),
-                cpu_wait_percent=(100, 100),
-                memory_free_percent=(0, 0),
-                disk_free_mb=(0, 0),
-                temperature_c=(500, 500),
-            ),
+            LAX,
             self.hear,
             lambda: self.workers,
             lambda: 5,
             {"data": folder},
             clock=lambda: self.now,
+            **more,
         )
         self.watcher._look()
         self.news()
@@ -183,6 +190,49 @@ async def test_a_first_start_is_no_fault_but_a_second_is(box: Box) -> None:
     assert box.watcher.verdicts["workers_down"].level == "critical"
 
 
+async def test_a_card_that_cannot_be_written_is_critical(box: Box, tmp_path: Path) -> None:
+    box.watcher._machine = replace(vitals.measure({"data": tmp_path}), unwritable=("models",))
+    box.later()
+    assert box.watcher.verdicts["data_unwritable"].level == "ok"
+    box.watcher._machine = replace(box.watcher._machine, unwritable=("data",))
+    box.later()
+    assert box.watcher.verdicts["data_unwritable"].level == "critical"
+    assert box.watcher.sentences("pt")[0].startswith("O cartão não aceita escrita")
+
+
+async def test_each_line_of_the_owners_files_is_a_finding_of_its_own(tmp_path: Path) -> None:
+    box = Box(
+        tmp_path,
+        setup=[
+            {"sentence": "first_boot.no_value", "file": "luna.txt", "line": 3},
+            {"sentence": "first_boot.ssh_key", "file": "authorized_keys", "line": 1},
+        ],
+    )
+    box.later()
+    found = box.watcher.current()["findings"]
+    assert [(one["name"], one["level"], one["text_key"]) for one in found] == [
+        ("setup_problems.1", "warning", "first_boot.no_value"),
+        ("setup_problems.2", "warning", "first_boot.ssh_key"),
+    ]
+    assert box.watcher.sentences("en")[0].startswith("luna.txt, line 3: ")
+    assert box.watcher.verdicts["setup_problems"].value == 2
+    assert box.logged() == [("setup_problems", "warning")]
+
+
+async def test_missing_models_are_named_until_they_are_there(tmp_path: Path) -> None:
+    there = [Missing(("hears", "speaks"), 0), Missing(("speaks",), 40), Missing()]
+    box = Box(tmp_path, missing_models=lambda: there.pop(0))
+    for sentence in (
+        "Models are missing: hears, speaks. 0 ",
+        "Models are missing: speaks. 40 ",
+        "",
+    ):
+        box.watcher._look_for_models()
+        box.later()
+        assert "".join(box.watcher.sentences("en")).startswith(sentence)
+    assert box.watcher.sentences("en") == []
+
+
 def test_counters_go_on_where_a_new_worker_begins_again() -> None:
     totals = Totals()
     assert [totals.update("gaps", value) for value in (0, 4, 6, 1, 1, 3)] == [0, 4, 2, 1, 0, 2]
@@ -205,6 +255,27 @@ async def app(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with App(settings, engines.fake(settings), Plan(service=True)) as running:
         await running.ready()
         yield running
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+async def test_a_wrong_line_of_luna_txt_lights_the_box_amber(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bool
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    monkeypatch.setenv("LUNA_OWN_SERVICE", "1")
+    report = Report()
+    if wrong:
+        report.add("first_boot.no_value", "luna.txt", 3)
+    report.write(short_path / "luna-first-boot.json")
+    settings = Settings()
+    lax = replace(LAX, capture_queue=(1e6, 1e6), capture_drops=(1e6, 1e6), playback_gaps=(1e6, 1e6))
+    settings = replace(settings, web=replace(settings.web, enabled=False), thresholds=lax)
+    async with App(settings, engines.fake(settings), Plan(service=True)) as running:
+        await running.ready()
+        assert running.front is not None
+        assert running.health()["vitals"]["level"] == ("warning" if wrong else "ok")
+        assert ("warning" in running.front.panel.layers.conditions) is wrong
+        assert "critical" not in running.front.panel.layers.conditions
 
 
 async def test_a_killed_worker_makes_it_red_and_its_return_well(app: App) -> None:

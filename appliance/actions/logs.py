@@ -25,10 +25,13 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: the length of time cannot be understood.
         ServiceError: there is no log here.
+        StorageError: what was kept of earlier starts cannot be read.
     """
     from appliance.diagnose import sources
     from appliance.diagnose.entries import parse, parse_line
 
+    if arguments.earlier:
+        return _earlier(arguments)
     ago = sources.duration(arguments.since) if arguments.since else None
     wanted = _filter(arguments, ago)
     write = _as_json if arguments.json else _colourful() if _has_colours() else _plain
@@ -48,6 +51,27 @@ def run(arguments: argparse.Namespace) -> int:
                 show(line)
     else:
         asyncio.run(_follow(show, limit=arguments.lines or 20))
+    return 0
+
+
+def _earlier(arguments: argparse.Namespace) -> int:
+    """Print the errors of earlier starts, the newest last."""
+    from appliance import last_errors, paths
+    from appliance.errors import StorageError
+
+    folder = paths.data_dir() / last_errors.FOLDER
+    try:
+        found = {file.name: file.read_text("utf-8") for file in last_errors.kept(folder)}
+    except OSError as error:
+        why = f"{error.strerror}; try it with sudo"
+        raise StorageError(f"what was kept in {folder} cannot be read: {why}") from error
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return 0
+    for name, text in found.items():
+        print(f"--- {name} ---\n{text.rstrip()}")
+    if not found:
+        print("Nothing was kept: no earlier start had errors, or this is no image.")
     return 0
 
 

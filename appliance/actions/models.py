@@ -15,7 +15,13 @@ from appliance.llm.roles import is_installed
 from appliance.models.catalogue import Catalogue, Model, load_catalogue, verify
 from appliance.settings import Settings
 
-_ONLY = {"source": "pull", "sha256": "pull", "force": "remove", "apply": "recommend"}
+_ONLY = {
+    "source": "pull",
+    "sha256": "pull",
+    "missing": "pull",
+    "force": "remove",
+    "apply": "recommend",
+}
 """Options that belong to one action."""
 
 
@@ -101,17 +107,36 @@ def _verify(
     return 0 if set(findings.values()) == {"ok"} else ModelError.exit_code
 
 
+def _missing(
+    arguments: argparse.Namespace, settings: Settings, catalogue: Catalogue, models_dir: Path
+) -> int:
+    from appliance.missing_models import missing
+
+    found = missing(settings, catalogue, models_dir)
+    if arguments.json:
+        print(json.dumps({"missing": found.names, "percent": found.percent}))
+    elif found.names:
+        print("\n".join(found.names))
+    return 0 if found.names else 1
+
+
 # --- installing and removing ---------------------------------------------------------------------
 
 
 def _pull(
-    arguments: argparse.Namespace, _settings: Settings, catalogue: Catalogue, models_dir: Path
+    arguments: argparse.Namespace, settings: Settings, catalogue: Catalogue, models_dir: Path
 ) -> int:
     from appliance.models.bundle import Bundle
     from appliance.models.install import pull
     from appliance.models.progress import ProgressLine
 
     names = arguments.words
+    if arguments.missing:
+        from appliance.missing_models import missing
+
+        names = list(missing(settings, catalogue, models_dir).names)
+        if not names:
+            return 0
     bundle = None
     if arguments.source:
         bundle = Bundle(Path(arguments.source))
@@ -275,6 +300,7 @@ _ACTIONS: dict[str, _Action] = {
     "list": _list,
     "pull": _pull,
     "verify": _verify,
+    "missing": _missing,
     "remove": _remove,
     "use": _use,
     "bench": _bench,

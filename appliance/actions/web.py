@@ -31,6 +31,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         ServiceError: it needs the running service.
         StorageError: it could not be stored.
     """
+    if arguments.hash:
+        if arguments.action != "password":
+            raise UsageError("--hash belongs to `luna web password`")
+        made = passwords.hash_of(_read_password())
+        print(json.dumps({"hash": made}) if arguments.json else made)
+        return 0
     desk = Desk(settings)
     words: list[str] = arguments.words
     actions: dict[str, Callable[[], Awaitable[tuple[Row, str]]]] = {

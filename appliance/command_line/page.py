@@ -25,6 +25,11 @@ def add_commands(add: Add) -> None:
         "show",
     )
     web.add_argument(
+        "--hash",
+        action="store_true",
+        help="password: only show its hash, for page_password_hash in an image's luna.txt",
+    )
+    web.add_argument(
         "--scope",
         choices=("read", "talk", "admin"),
         default="read",

@@ -80,6 +80,11 @@ def add_commands(add: Add) -> None:
         help="at least this level",
     )
     logs.add_argument("--since", metavar="TIME", help="not older than this: 90s, 30m, 1h, 7d")
+    logs.add_argument(
+        "--earlier",
+        action="store_true",
+        help="the errors of earlier starts, which an image keeps when its journal is gone",
+    )
     doctor = add(
         "doctor",
         "look whether this box is well, and what mends what is not",

@@ -27,9 +27,10 @@ def add_commands(add: Add) -> None:
     models = add("models", "look after the model files", "luna models pull whisper-base")
     models.add_argument(
         "action",
-        choices=("list", "pull", "verify", "remove", "use", "bench", "recommend"),
-        help="`pull` installs, `use` takes a ROLE and a NAME, `bench` measures, `recommend` says "
-        "what suits this machine",
+        choices=("list", "pull", "verify", "missing", "remove", "use", "bench", "recommend"),
+        help="`pull` installs, `missing` names what is used and not installed (exit code 1: "
+        "nothing), `use` takes a ROLE and a NAME, `bench` measures, `recommend` says what suits "
+        "this machine",
     )
     models.add_argument("words", nargs="*", metavar="NAME", help="models; none means the defaults")
     models.add_argument(
@@ -41,6 +42,9 @@ def add_commands(add: Add) -> None:
         default=[],
         metavar="[FILE=]HASH",
         help="pull: the hash of a file that nobody has verified",
+    )
+    models.add_argument(
+        "--missing", action="store_true", help="pull: what is used and not installed"
     )
     models.add_argument("--yes", action="store_true", help="pull: trust what the hub publishes")
     models.add_argument("--force", action="store_true", help="remove: also what is in use")

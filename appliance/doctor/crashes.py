@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from appliance import last_errors
 from appliance.diagnose.entries import Entry, parse
 from appliance.diagnose.sources import of_journal, recent
 from appliance.doctor.finding import Box, Finding
@@ -23,6 +24,7 @@ def check(box: Box) -> Iterator[Finding]:
     for finding in (*_kernel(box), *_service(box)):
         well = False
         yield finding
+    yield from _kept(box)
     try:
         entries = recent_entries(box)
     except ServiceError as error:
@@ -35,6 +37,16 @@ def check(box: Box) -> Iterator[Finding]:
         yield Finding("crashes.no_service", skipped=True)
     elif well:
         yield Finding("crashes.ok")
+
+
+def _kept(box: Box) -> Iterator[Finding]:
+    """Say where the errors of earlier starts are, which an image's journal forgets."""
+    try:
+        files = last_errors.kept(box.data_dir / last_errors.FOLDER)
+    except OSError:
+        return  # not ours to read
+    if files:
+        yield Finding("crashes.kept", values={"count": len(files)})
 
 
 def recent_entries(box: Box) -> list[Entry] | None:

@@ -20,6 +20,7 @@ Check = Callable[[Box], Iterator[Finding]]
 
 LIMITS_S: Final = {
     "configuration": 15.0,
+    "first_boot": 10.0,
     "versions": 15.0,
     "service": 15.0,
     "workers": 15.0,

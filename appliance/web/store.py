@@ -7,6 +7,7 @@ own in `secrets/`, which a backup leaves out unless it is asked for, and tokens 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import Any
 from appliance.errors import StorageError
 from appliance.storage.background import Background
 from appliance.storage.flash import FlashStorage
+
+logger = logging.getLogger("luna.web")
 
 FOLDER = "web"
 KEY = Path("secrets") / "web-session.key"
@@ -83,14 +86,20 @@ class AccessStore:
 def _key(path: Path) -> bytes:
     """Return the key that signs cookies, made when it is not there.
 
+    Where it cannot be stored it holds until the service ends, and so do the sessions: on a card
+    that cannot be written, or that is full, the page still opens.
+
     Raises:
-        StorageError: it cannot be read or made.
+        StorageError: it cannot be read.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and len(key := path.read_bytes()) == KEY_BYTES:
             return key
-        key = secrets.token_bytes(KEY_BYTES)
+    except OSError as error:
+        raise StorageError(f"the key {path} cannot be read: {error.strerror}") from error
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = path.with_name(path.name + ".new")
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -99,5 +108,6 @@ def _key(path: Path) -> bytes:
             os.fsync(file.fileno())
         unfinished.rename(path)
     except OSError as error:
-        raise StorageError(f"the key {path} cannot be made: {error.strerror}") from error
+        logger.warning("%s cannot be stored (%s): who logs in now has to do so again after a "
+                       "restart", path, error.strerror)  # fmt: skip
     return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from appliance import last_errors
 from appliance.doctor import (
     clock,
     crashes,
     disk,
+    first_boot,
     heat,
     network,
     permissions,
@@ -27,6 +30,7 @@ from appliance.doctor.finding import EXIT_CODES, Box, Finding, Level
 from appliance.doctor.report import lines
 from appliance.doctor.systemd import Unit
 from appliance.events import LoopbackMeasured
+from appliance.first_boot.report import Report
 from appliance.reminders.wall_clock import Reading
 from appliance.settings import GeneralSettings, ProviderSettings, Settings
 from appliance.storage.flash import FlashStorage
@@ -316,3 +320,31 @@ def test_exit_codes_are_none_of_the_errors() -> None:
 
     errors = {1, *(kind.exit_code for kind in LunaError.__subclasses__())}
     assert not errors & set(EXIT_CODES.values())
+
+
+# --- an image's first start --------------------------------------------------------------------
+
+
+def test_what_could_not_be_used_of_the_owners_files(box: Box) -> None:
+    assert [one.skipped for one in first_boot.check(box)] == [True]
+    report = Report()
+    report.write(box.root / first_boot.REPORT)
+    assert names(first_boot.check, box) == {}
+    report.add("first_boot.no_value", "luna.txt", 7)
+    report.add("first_boot.ssh_key", "authorized_keys", 1)
+    report.add("first_boot.no_data", "")
+    report.write(box.root / first_boot.REPORT)
+    assert list(names(first_boot.check, box).values()) == ["warning", "warning", "failure"]
+    wrong, key, card = first_boot.check(box)
+    assert wrong.sentence("en").startswith("luna.txt, line 7: ")
+    assert wrong.command == "sudo nano /boot/luna.txt && sudo reboot"
+    assert key.command == "sudo nano /boot/authorized_keys && sudo reboot"
+    assert "nano" not in card.command
+
+
+def test_errors_of_earlier_starts_are_mentioned(box: Box) -> None:
+    assert not any(one.name == "crashes.kept" for one in crashes.check(box))
+    last_errors.save("oops\n", str(uuid.uuid4()), box.data_dir / last_errors.FOLDER)
+    (kept,) = [one for one in crashes.check(box) if one.name == "crashes.kept"]
+    assert kept.level == "ok"
+    assert "luna logs --earlier" in kept.sentence("pt")

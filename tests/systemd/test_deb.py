@@ -121,5 +121,12 @@ def test_it_does_not_lie_over_make_install(package: Path, tmp_path: Path) -> Non
 def test_what_it_depends_on(package: Path) -> None:
     asked = ["dpkg-deb", "--field", str(package), "Depends"]
     found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    for name in ("python3 (>= 3.11)", "libportaudio2", "espeak-ng", "libgomp1", "libstdc++6"):
+    for name in (
+        "python3 (>= 3.11)",
+        "python3-pip",
+        "libportaudio2",
+        "espeak-ng",
+        "libgomp1",
+        "libstdc++6",
+    ):
         assert name in found

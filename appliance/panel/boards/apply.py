@@ -91,7 +91,7 @@ def plan(profile: Profile, root: Path) -> Plan:
     changes = [
         _change(root, BOARD_TOML, lambda _: _board_toml(profile)),
         _change(root, ASOUND_CONF, lambda old: _asound_conf(profile, old)),
-        _change(root, RULES, lambda _: _rules(profile, groups)),
+        _change(root, RULES, lambda _: _rules(profile)),
         _change(root, SYSUSERS, lambda _: _sysusers(groups)),
     ]
     changes += _owner_profile(profile, root)
@@ -212,16 +212,30 @@ def _render(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values)
 
 
+def boot_lines(profile: Profile) -> str:
+    """Return what the boot configuration of a Raspberry Pi must say; empty: nothing."""
+    return "" if profile.boot == profiles.Boot() else _render("boot/config.txt.j2", profile=profile)
+
+
+def sound_lines(profile: Profile) -> str:
+    """Return ALSA's configuration that makes the board's card the default; empty: none."""
+    return _render("alsa/asound.conf.j2", profile=profile) if profile.sound else ""
+
+
+def device_rules(profile: Profile) -> str:
+    """Return udev's rules for the board's devices and mixer; empty: none."""
+    groups = _groups(profile)
+    if not groups and not (profile.sound and profile.sound.controls):
+        return ""
+    return _render("udev/95-luna-board.rules.j2", profile=profile, groups=groups)
+
+
 def _config_txt(profile: Profile, old: bytes | None) -> bytes | None:
-    content = ""
-    if profile.boot != profiles.Boot():
-        content = _render("boot/config.txt.j2", profile=profile)
-    return _with_block(old, content, keep_empty="[all]")
+    return _with_block(old, boot_lines(profile), keep_empty="[all]")
 
 
 def _asound_conf(profile: Profile, old: bytes | None) -> bytes | None:
-    content = _render("alsa/asound.conf.j2", profile=profile) if profile.sound else ""
-    return _with_block(old, content)
+    return _with_block(old, sound_lines(profile))
 
 
 def _with_block(old: bytes | None, content: str, keep_empty: str = "") -> bytes | None:
@@ -240,10 +254,9 @@ def _groups(profile: Profile) -> set[str]:
     return {group for group, used in uses.items() if used}
 
 
-def _rules(profile: Profile, groups: set[str]) -> bytes | None:
-    if not groups and not (profile.sound and profile.sound.controls):
-        return None
-    return _own(profile, _render("udev/95-luna-board.rules.j2", profile=profile, groups=groups))
+def _rules(profile: Profile) -> bytes | None:
+    rules = device_rules(profile)
+    return _own(profile, rules) if rules else None
 
 
 def _sysusers(groups: set[str]) -> bytes | None:
