@@ -30,7 +30,6 @@ MAINTAINER = "The Luna authors <luna@luna.invalid>"
 NEEDED = (
     "python3 (>= 3.11)",
     "python3 (<< 3.12)",  # the wheels in the package are for this one
-    "python3-pip",  # downloads models, which it never installs
     "espeak-ng",
     "libportaudio2",  # opened by name, which no tool sees
     "systemd | systemd-standalone-sysusers",
