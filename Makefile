@@ -4,7 +4,7 @@ PYTHON      ?= python3
 CACHE       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
 # Everything that was downloaded or built and can be used again: wheels and model weights.
 LUNA_CACHE  ?= $(CACHE)/luna
-MODELS      := $(LUNA_CACHE)/models
+MODELS_DIR  := $(LUNA_CACHE)/models
 WHEELS      := $(LUNA_CACHE)/wheels
 
 VENV        := .venv
@@ -15,7 +15,7 @@ SETUP       := image_build/setup
 # A Python that can make environments (pyenv's, for one) needs none of Debian's.
 DEBIAN_RUN  := $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv python3-dev)
 DEBIAN_RUN  += build-essential libportaudio2 espeak-ng
-DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime chromium tmux mmdebstrap lintian systemd-container
+DEBIAN_TEST := pulseaudio pulseaudio-utils libasound2-plugins procps faketime chromium tmux lintian systemd-container
 
 # A finished step leaves a stamp named after the hash of what went into it, so that a step is done
 # again when its inputs differ, and an interrupted one is not taken for done. The stamps lie in the
@@ -33,14 +33,14 @@ LLAMA       := $(call stamp,llama,requirements/runtime.txt requirements/build.tx
 PACKAGE     := $(call stamp,package,pyproject.toml)
 SYSTEMD     := $(call stamp,systemd,requirements/systemd.txt)
 # Of the models, the stamps lie with the models.
-WEIGHTS     := $(subst $(STAMPS)/,$(MODELS)/.installed-,$(call stamp,run,models/catalogue.toml))
+WEIGHTS     := $(subst $(STAMPS)/,$(MODELS_DIR)/.installed-,$(call stamp,run,models/catalogue.toml))
 TEST_WEIGHTS := $(subst .installed-run-,.installed-test-,$(WEIGHTS))
 
-export LUNA_MODELS_DIR := $(MODELS)
+export LUNA_MODELS_DIR := $(MODELS_DIR)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help man install uninstall deb run test lint bench backup image boot-image setup setup-test lock clean debian-run debian-test
+.PHONY: help man install uninstall deb run test lint bench backup image boot-image bundle setup setup-test lock clean debian-run debian-test
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -81,16 +81,32 @@ deb: debian-run $(RUNTIME) ## Build a Debian package for this kind of machine in
 	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable)"
 
 TARGET      ?= virt-amd64
-DEBIAN_IMAGE := mmdebstrap qemu-system-x86 ovmf mtools dosfstools fdisk e2fsprogs cpio kmod busybox-static
+MODELS      ?= included
+IMAGES      := build/images
+MACHINE     := $(if $(filter %amd64,$(TARGET)),x86_64,aarch64)
+DEBIAN_IMAGE := mmdebstrap mtools dosfstools fdisk e2fsprogs kmod systemd
+DEBIAN_virt-amd64 := qemu-system-x86 ovmf
+DEBIAN_virt-arm64 := qemu-system-arm qemu-efi-aarch64
+# For another kind of machine than this one: its programs are run, and llama.cpp is compiled for it.
+DEBIAN_CROSS := qemu-user-static binfmt-support arch-test
+DEBIAN_FOR_aarch64 := $(DEBIAN_CROSS) crossbuild-essential-arm64
+DEBIAN_FOR_x86_64  := $(DEBIAN_CROSS) crossbuild-essential-amd64
+DEBIAN_IMAGE += $(DEBIAN_$(TARGET)) $(if $(filter $(shell uname -m),$(MACHINE)),,$(DEBIAN_FOR_$(MACHINE)))
 
-image: setup ## Build a bootable image in build/images (TARGET=virt-amd64, as root; see image_build/README.md)
+image: debian-run $(RUNTIME) $(PACKAGE) $(if $(filter included,$(MODELS)),$(WEIGHTS)) ## Build a bootable image, as root (TARGET=virt-amd64|virt-arm64|pi5 MODELS=included|firstboot)
 	@sh $(SETUP)/debian_packages.sh $(DEBIAN_IMAGE)
-	@$(BIN)/python -m image_build $(TARGET) --models-dir $(MODELS) --cache $(LUNA_CACHE)/images \
-	    --out build/images $(ARGS) \
-	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable)"
+	@$(BIN)/python -m image_build $(TARGET) --models $(MODELS) --models-dir $(MODELS_DIR) \
+	    --cache $(LUNA_CACHE)/images --out $(IMAGES) $(if $(filter yes,$(LOCKED)),--locked) $(ARGS) \
+	    --llama-wheel "$$(sh $(SETUP)/llama_wheel.sh $(abspath $(BIN)/python) $(WHEELS) portable $(MACHINE))"
 
-boot-image: ## Start the image in QEMU; its console is this terminal (Ctrl+A X ends it)
-	@$(BIN)/python -m image_build.qemu build/images/luna-$(TARGET).img
+boot-image: ## Start the image in QEMU; its console is this terminal, Ctrl+A X ends it (TARGET=...)
+	@sh $(SETUP)/debian_packages.sh $(DEBIAN_$(TARGET))
+	@$(BIN)/python -m image_build.qemu $(IMAGES)/luna-$(TARGET).img
+
+bundle: ## Pack the image that was built into a signed update, as root (KEY=FILE TARGET=...)
+	@test -n "$(KEY)" || { echo "Whose update is it? make bundle KEY=FILE; see docs/updates.md" >&2; exit 2; }
+	@$(BIN)/python -m image_build.make_bundle pack $(TARGET) --root $(IMAGES)/$(TARGET).work/root \
+	    --key $(KEY) --out $(IMAGES)/luna-$(TARGET).luna $(ARGS)
 
 setup: debian-run $(RUNTIME) $(LLAMA) $(PACKAGE) $(SYSTEMD) $(WEIGHTS) ## Install what is missing to run
 
@@ -100,7 +116,7 @@ debian-run:
 	@sh $(SETUP)/debian_packages.sh $(DEBIAN_RUN)
 
 debian-test:
-	@sh $(SETUP)/debian_packages.sh $(DEBIAN_TEST)
+	@sh $(SETUP)/debian_packages.sh $(DEBIAN_TEST) $(DEBIAN_IMAGE)
 
 $(VENV_DONE): | debian-run
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Luna needs Python 3.11 or newer")'
@@ -139,14 +155,14 @@ $(SYSTEMD): | $(BUILD)
 	@$(call done,systemd) $@
 
 $(WEIGHTS): | $(RUNTIME) $(PACKAGE)
-	@echo "Installing the models into $(MODELS) ..."
+	@echo "Installing the models into $(MODELS_DIR) ..."
 	@$(BIN)/python -m appliance.models.install
-	@rm -f $(MODELS)/.installed-run-* && touch $@
+	@rm -f $(MODELS_DIR)/.installed-run-* && touch $@
 
 $(TEST_WEIGHTS): | $(DEV) $(PACKAGE)
-	@echo "Installing the models into $(MODELS) ..."
+	@echo "Installing the models into $(MODELS_DIR) ..."
 	@$(BIN)/python -m appliance.models.install --test
-	@rm -f $(MODELS)/.installed-* && touch $(WEIGHTS) $@
+	@rm -f $(MODELS_DIR)/.installed-* && touch $(WEIGHTS) $@
 
 lock: $(DEV) ## Resolve the Python packages anew and write their hashes (LOCK_ARGS="--upgrade")
 	@for name in runtime dev build systemd; do \

@@ -1,4 +1,4 @@
-"""`make image` and `make boot-image`: build an image, and start it in QEMU."""
+"""`make image`: builds a bootable image, with what is in it and its hashes beside it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from image_build import boot_files, disk, root_tree, sbom
+from appliance.errors import LunaError
+from image_build import boot_files, debian_packages, disk, python_tree, root_tree, sbom
 from image_build.targets import TARGETS, Target
 
 PROJECT = Path(__file__).parent.parent
 BOARD_MEMORY_MB = 8000
 """The board that the default models are chosen for."""
+
+
+class BuildError(Exception):
+    """The image is not built; the text says why, for a person."""
 
 
 def main() -> int:
@@ -28,16 +33,29 @@ def main() -> int:
     parser.add_argument("--models-dir", type=Path, required=True, help="the verified models")
     parser.add_argument("--cache", type=Path, required=True, help="unpacked Debian packages")
     parser.add_argument("--llama-wheel", type=Path, required=True)
+    parser.add_argument("--vendor-boot", type=Path, metavar="DIR", help="pi5: see the README")
+    parser.add_argument("--write-lock", action="store_true", help="write Debian's versions down")
+    parser.add_argument("--locked", action="store_true", help="refuse other versions of Debian's")
     parser.add_argument("--update-key", type=Path, help="public key that updates are signed with")
     parser.add_argument("--out", type=Path, required=True, help="folder of the image")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.stderr.write("image_build: the tree of an image belongs to root: run this with sudo\n")
         return 1
+    os.umask(0o022)  # it would be seen in the image
     target = TARGETS[arguments.target]
-    models = [] if arguments.models == "firstboot" else model_folders(arguments)
-    image = build(target, arguments, models)
-    print(f"{image} is ready; start it with: make boot-image TARGET={target.name}")
+    try:
+        models = [] if arguments.models == "firstboot" else model_folders(arguments)
+        image = build(target, arguments, models)
+    except (BuildError, FileNotFoundError, LunaError) as error:
+        sys.stderr.write(f"image_build: {error}\n")
+        return 1
+    if target.efi_loader:
+        print(f"{image} is ready; start it with: make boot-image TARGET={target.name}")
+    elif arguments.vendor_boot is not None:
+        print(f"{image} is ready; write it to a card")
+    else:
+        print(f"{image} has no kernel: it is the vendor's; see --vendor-boot in the README")
     return 0
 
 
@@ -47,13 +65,15 @@ def build(target: Target, arguments: argparse.Namespace, models: list[Path]) -> 
     out: Path = arguments.out
     work = out / f"{target.name}.work"
     root, data = work / "root", work / "data"
-    root_tree.make_root(root, target, arguments.cache, arguments.llama_wheel, epoch)
-    _name(root, target, arguments.update_key, epoch)
-    _make_data(data, models, arguments.config)
-    image = out / f"luna-{target.name}.img"
-    disk.write_disk(
-        image, target, boot=boot_files.files(target, root), root=root, data=data, epoch=epoch
+    root_tree.make_root(
+        root, target, arguments.cache, arguments.llama_wheel, arguments.vendor_boot, epoch
     )
+    _compare(root, target, write=arguments.write_lock, refuse=arguments.locked)
+    _name(root, target, arguments.update_key, epoch)
+    _make_data(data, models, arguments.config, epoch)
+    image = out / f"luna-{target.name}.img"
+    boot = boot_files.by_partition(target, boot_files.files(target, root))
+    disk.write_disk(image, target, boot=boot, root=root, data=data, epoch=epoch)
     files = [file for folder in models for file in sorted(folder.iterdir())]
     bill = out / f"luna-{target.name}.cdx.json"
     bill.write_text(json.dumps(sbom.bill_of_materials(root, target, files), indent=1))
@@ -73,6 +93,21 @@ def model_folders(arguments: argparse.Namespace) -> list[Path]:
     return [catalogue.get(name).folder(arguments.models_dir) for name in names]
 
 
+def _compare(root: Path, target: Target, *, write: bool, refuse: bool) -> None:
+    """Say which of Debian's packages are not those of the lock.
+
+    Raises:
+        BuildError: there are some, and that is refused.
+    """
+    lock, found = debian_packages.lock_file(target), debian_packages.installed(root)
+    if write:
+        debian_packages.write_lock(lock, found)
+    for sentence in (differing := debian_packages.differences(lock, found)):
+        sys.stderr.write(f"{lock.name}: {sentence}\n")
+    if differing and refuse:
+        raise BuildError(f"the packages are not those of {lock.name}; see above")
+
+
 def _name(root: Path, target: Target, update_key: Path | None, epoch: int) -> None:
     """Write what an update is checked against: the kind of machine, and whose word it takes."""
     folder = root / "usr/share/luna"
@@ -80,18 +115,21 @@ def _name(root: Path, target: Target, update_key: Path | None, epoch: int) -> No
     (folder / "target").write_text(f"{target.name}\n", encoding="ascii")
     if update_key is not None:
         shutil.copyfile(update_key, folder / "update.pub")
-    for file in (*folder.iterdir(), folder):
-        os.utime(file, (epoch, epoch))
+    python_tree.set_times(folder, epoch)
+    os.utime(folder.parent, (epoch, epoch))
 
 
-def _make_data(data: Path, models: list[Path], config: Path | None) -> None:
+def _make_data(data: Path, models: list[Path], config: Path | None, epoch: int) -> None:
     shutil.rmtree(data, ignore_errors=True)
     for name in ("luna", "cache/models", "etc", "system/ssh", "home"):
         (data / name).mkdir(parents=True)
     for folder in models:
         shutil.copytree(folder, data / "cache/models" / folder.name)
     if config is not None:
-        shutil.copy(config, data / "etc/luna.toml")
+        shutil.copyfile(config, data / "etc/luna.toml")
+    for path in data.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    python_tree.set_times(data, epoch)
 
 
 def source_date_epoch() -> int:

@@ -77,7 +77,7 @@ def build(out: Path, cache: Path, llama_wheel: Path) -> Path:
     _documents(root, epoch)
     _control(root, target)
     _modes(root)
-    python_tree.clear_times(root, epoch)
+    python_tree.set_times(root, epoch)
     package = out / f"luna_{__version__}_{target.arch}.deb"
     # Wheels hardly become smaller with anything slower; lintian takes no zstd yet.
     packed = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z4", "--build"]

@@ -1,4 +1,4 @@
-"""The kernel of an EFI image: which modules stay, and the small initrd that finds the root slot.
+"""The kernel of an image: which modules stay, and the small initrd that finds the root slot.
 
 Debian's own initrd is of no use here: making one for arm64 on another machine takes many minutes,
 and a slot must be found by its name alone.
@@ -7,7 +7,6 @@ and a slot must be found by its name alone.
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import shutil
 import stat
@@ -33,6 +32,8 @@ KEPT = (
 INITRD_MODULES = ("virtio_pci", "virtio_blk", "ahci", "sd_mod", "nvme", "ext4")
 """Modules that reach the root slot; what they depend on comes along."""
 
+VENDOR_FOLDERS = ("boot", "lib/modules", "lib/firmware", "usr/lib/modules", "usr/lib/firmware")
+
 
 def prune_modules(root: Path) -> None:
     """Remove the modules that no image needs, and write the tables of those that stay."""
@@ -44,6 +45,29 @@ def prune_modules(root: Path) -> None:
         for module in list(release.rglob("*.ko")):
             if str(module.relative_to(release)) not in kept:
                 module.unlink()
+        subprocess.run(["depmod", "--basedir", root, release.name], check=True)
+
+
+def add_vendor(root: Path, vendor: Path) -> None:
+    """Put a kernel that Debian has none of into *root*: the vendor's packages, unpacked.
+
+    Args:
+        root: the tree of an image.
+        vendor: what ``dpkg -x`` makes of the packages; of it, the kernel, its device trees and
+            overlays, modules and firmware are taken.
+
+    Raises:
+        FileNotFoundError: there is no kernel in it, or more than one.
+    """
+    kernel_file(vendor)
+    for name in VENDOR_FOLDERS:
+        if (vendor / name).is_dir():
+            # /lib is a link to usr/lib in Debian, and not in every package.
+            place = root / ("usr" if name.startswith("lib") else "") / name
+            shutil.copytree(vendor / name, place, symlinks=True, dirs_exist_ok=True)
+    for tree in sorted((vendor / "usr/lib").glob("linux-image-*")):
+        shutil.copytree(tree, root / "usr/lib" / tree.name, symlinks=True, dirs_exist_ok=True)
+    for release in _releases(root):
         subprocess.run(["depmod", "--basedir", root, release.name], check=True)
 
 
@@ -59,15 +83,15 @@ def kernel_file(root: Path) -> Path:
     return found[0]
 
 
-def initrd(root: Path, busybox: Path, init: Path) -> bytes:
-    """Return the initrd: *busybox*, *init* and the modules that reach a root slot."""
+def initrd(root: Path, init: Path) -> bytes:
+    """Return the initrd: the root's busybox, *init* and the modules that reach a root slot."""
     (release,) = _releases(root)
     files: list[tuple[str, int, bytes]] = [
         (name, stat.S_IFDIR | 0o755, b"")
         for name in ("bin", "dev", "proc", "sys", "newroot", "modules")
     ]
     files.append(("init", stat.S_IFREG | 0o755, init.read_bytes()))
-    files.append(("bin/busybox", stat.S_IFREG | 0o755, busybox.read_bytes()))
+    files.append(("bin/busybox", stat.S_IFREG | 0o755, (root / "usr/bin/busybox").read_bytes()))
     for number, module in enumerate(_with_dependencies(release, INITRD_MODULES)):
         name = f"modules/{number:02}-{module.name}"
         files.append((name, stat.S_IFREG | 0o644, module.read_bytes()))
@@ -108,15 +132,3 @@ def _cpio(files: Iterable[tuple[str, int, bytes]]) -> Iterable[bytes]:
         entry = head.encode() + name.encode() + b"\0"
         yield entry + b"\0" * (-len(entry) % 4)
         yield data + b"\0" * (-len(data) % 4)
-
-
-def busybox() -> Path:
-    """Return the static busybox of this machine (Debian's ``busybox-static``).
-
-    Raises:
-        FileNotFoundError: it is not installed.
-    """
-    found = shutil.which("busybox")
-    if found is None:
-        raise FileNotFoundError("busybox is missing; install busybox-static")
-    return Path(os.path.realpath(found))

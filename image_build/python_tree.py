@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -26,6 +27,9 @@ WHEEL_PLATFORMS = (
 """What Debian 12 (glibc 2.36) can run, and what was built for it here."""
 PYTHON = "3.11.2"
 """Debian 12's."""
+ORIGIN = "direct_url.json"
+CACHE_TAG = "cpython-311"
+"""Of files that this Python compiled."""
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
@@ -54,12 +58,20 @@ def install(library: Path, target: Target, llama_wheel: Path, cache: Path) -> No
 
 
 def _tidy(library: Path) -> None:
-    """Remove what no wheel needs at run time: programs, headers, tests, a second llama.cpp."""
+    """Remove what no wheel needs at run time: programs, headers, tests, a second llama.cpp.
+
+    And pip's notes on the folders that wheels came from, which are not the same everywhere.
+    """
     for name in ("bin", "include", "lib", "lib64", "share"):
         shutil.rmtree(library / name, ignore_errors=True)
     for folder in [folder for folder in library.rglob("tests") if folder.is_dir()]:
         shutil.rmtree(folder)
     shutil.rmtree(library / "piper/train", ignore_errors=True)
+    for note in library.glob(f"*.dist-info/{ORIGIN}"):
+        record = note.with_name("RECORD")
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if f"/{ORIGIN}," not in line))
+        note.unlink()
 
 
 def wheelhouse(target: Target, cache: Path) -> Path:
@@ -81,13 +93,21 @@ def wheelhouse(target: Target, cache: Path) -> Path:
     return folder
 
 
-def compile_all(root: Path, library: Path) -> None:
-    """Compile what lies in *library*, for a root that is read-only.
+def compile_all(root: Path, folders: Iterable[str]) -> None:
+    """Compile what lies in *folders* of a root that is read-only.
 
-    What is not compiled now would be compiled at each start.
+    What is not compiled now would be compiled at each start. By the hash in them the files hold
+    whatever their times are. One after the other, in this Python's order: the bytes would differ
+    from build to build otherwise.
     """
-    compiler = [sys.executable, "-m", "compileall", "-q", "-j", "0", "-s", str(root), "-p", "/"]
-    subprocess.run([*compiler, "--invalidation-mode=unchecked-hash", str(library)], check=False)
+    if sys.implementation.cache_tag == CACHE_TAG:
+        compiler = [sys.executable, "-m", "compileall", "-s", str(root), "-p", "/"]
+        paths = [str(root / folder) for folder in folders]
+    else:  # the tree's own, which takes minutes where it is for another kind of machine
+        compiler = ["chroot", str(root), "/usr/bin/python3", "-m", "compileall"]
+        paths = [f"/{folder}" for folder in folders]
+    options = ["-q", "-q", "-f", "--invalidation-mode=unchecked-hash"]
+    subprocess.run([*compiler, *options, *paths], check=False)
 
 
 def lock_for(target: Target, lock: Path) -> str:
@@ -111,13 +131,11 @@ def lock_for(target: Target, lock: Path) -> str:
     return "\n".join(kept) + "\n"
 
 
-def clear_times(root: Path, epoch: int) -> None:
-    """Let nothing below *root* be newer than *epoch*."""
-    for folder, _, names in os.walk(root):
-        for name in (*names, "."):
-            path = os.path.join(folder, name)
-            if os.lstat(path).st_mtime > epoch:
-                os.utime(path, (epoch, epoch), follow_symlinks=False)
+def set_times(root: Path, epoch: int) -> None:
+    """Let all that lies below *root* be of *epoch*, so that no moment of the build is in it."""
+    for folder, folders, names in os.walk(root, topdown=False):
+        for name in (*names, *folders, "."):
+            os.utime(os.path.join(folder, name), (epoch, epoch), follow_symlinks=False)
 
 
 def _foreign(target: Target) -> list[str]:

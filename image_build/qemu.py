@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from image_build import disk
@@ -31,7 +31,41 @@ MACHINES = {
 }
 PAGE_PORT = 18080
 """Where `make boot-image` shows the page, once it is let in."""
-SHELL_TTY = {"amd64": "ttyS1", "arm64": "ttyAMA1"}
+CPUS = 2
+OWN_CLOCK = 0
+"""Instead of a number of processors: one, and a clock that goes on by a nanosecond with each of its
+instructions. A busy machine makes the box slow then, but nothing in it late: it never loses sound,
+and its time limits hold."""
+SHELL_LINE = {
+    "amd64": ("-serial", "chardev:shell"),
+    "arm64": ("-device", "pci-serial,chardev=shell"),
+}
+"""The second serial line; QEMU's ``virt`` has one of its own alone."""
+SHELL_TTY = {"amd64": "ttyS1", "arm64": "ttyS0"}
+
+
+def _command(
+    arch: str, image: Path, folder: Path, page_port: int, cpus: int, drive: str = ""
+) -> list[str]:
+    """Return the command for a machine without a console; *folder* has the firmware's variables."""
+    processor = ["-accel", "tcg,thread=multi", "-smp", str(cpus)]
+    if cpus == OWN_CLOCK:
+        processor = ["-accel", "tcg,thread=single", "-icount", "shift=0"]
+    code, variables = FIRMWARE[arch]
+    own = folder / "variables.fd"
+    if not own.exists():
+        shutil.copy(variables, own)
+    forward = f",hostfwd=tcp:127.0.0.1:{page_port}-:8080" if page_port else ""
+    return [
+        *MACHINES[arch],
+        *processor,
+        *("-m", "2048"),
+        *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
+        *("-drive", f"if=pflash,format=raw,file={own}"),
+        *("-drive", drive or f"if=none,id=disk,format=raw,file={image},cache=unsafe"),
+        *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
+        *("-netdev", f"user,id=net{forward}", "-device", "virtio-net-pci,netdev=net"),
+    ]
 
 
 class Machine:
@@ -43,13 +77,27 @@ class Machine:
         folder: for firmware variables, sockets and the console's log.
         page_port: port of this machine that leads to the page; 0: none.
         disks: more files that the machine sees as ``/dev/vdb``, ``/dev/vdc`` and so on.
+        cpus: so many processors it has, or :data:`OWN_CLOCK`.
+        drive: QEMU's ``-drive`` with the id ``disk``, instead of the plain *image*.
+        options: more of QEMU's options; of one that is given twice, the last counts.
     """
 
     def __init__(
-        self, image: Path, arch: str, folder: Path, page_port: int = 0, disks: Sequence[Path] = ()
+        self,
+        image: Path,
+        arch: str,
+        folder: Path,
+        page_port: int = 0,
+        disks: Sequence[Path] = (),
+        cpus: int = CPUS,
+        drive: str = "",
+        options: Sequence[str] = (),
     ) -> None:
         self.image = image
+        self._drive = drive
+        self._options = options
         self._disks = disks
+        self._cpus = cpus
         self.console = folder / "console.log"
         self._arch = arch
         self._folder = folder
@@ -58,25 +106,19 @@ class Machine:
 
     def start(self) -> None:
         """Switch it on."""
-        code, variables = FIRMWARE[self._arch]
-        own = self._folder / "variables.fd"
-        if not own.exists():
-            shutil.copy(variables, own)
-        forward = f",hostfwd=tcp:127.0.0.1:{self._page_port}-:8080" if self._page_port else ""
         command = [
-            *MACHINES[self._arch],
-            *("-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048", "-display", "none"),
-            *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
-            *("-drive", f"if=pflash,format=raw,file={own}"),
-            *("-drive", f"if=none,id=disk,format=raw,file={self.image},cache=unsafe"),
-            *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
-            *("-netdev", f"user,id=net{forward}", "-device", "virtio-net-pci,netdev=net"),
-            *("-serial", f"file:{self.console}"),
-            *("-serial", f"unix:{self._shell_path},server=on,wait=off"),
+            *_command(
+                self._arch, self.image, self._folder, self._page_port, self._cpus, self._drive
+            ),
+            *("-display", "none", "-serial", f"file:{self.console}"),
+            *("-chardev", f"socket,id=shell,path={self._shell_path},server=on,wait=off"),
+            *SHELL_LINE[self._arch],
             *("-qmp", f"unix:{self._folder}/qmp,server=on,wait=off"),
         ]
         for file in self._disks:
             command += ["-drive", f"if=virtio,format=raw,file={file}"]
+        command += self._options
+        self.console.write_bytes(b"")  # it is read before QEMU has made it
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self._folder)
 
     @property
@@ -123,12 +165,19 @@ class Shell:
         self._connection = connection
 
     def answers(self) -> bool:
-        """Return whether somebody carries out what is typed."""
+        """Return whether somebody carries out what is typed.
+
+        It is a plain shell from then on: one that edits lines would switch the echo on again.
+        """
         try:
-            self.run("stty -echo -onlcr; export TERM=dumb PS1= PS2=", 10.0)
+            # Of what was typed while the line was being opened, the beginning may be missing.
+            self._connection.sendall(b"\x03\n")
+            self.run("exec sh", 10.0)
+            set_up = "stty -echo -onlcr; export TERM=dumb PS1= PS2="
+            _, text = self.run(f'{set_up}; echo "${{BASH_VERSION:-plain}}"', 10.0)
         except TimeoutError:
             return False
-        return True
+        return text.endswith("plain")
 
     def run(self, command: str, limit_s: float = 60.0) -> tuple[int, str]:
         """Carry out a command; return its exit status and what it printed.
@@ -156,9 +205,27 @@ class Shell:
                 return int(found[2]), text.strip("\n")
         raise TimeoutError(f"`{command}` did not end within {limit_s:.0f} s: {received[-500:]!r}")
 
-    def watch(self, command: str, seconds: float) -> bytes:
-        """Start a command; return what it has printed after *seconds*, ended or not."""
+    def begin(self, command: str) -> None:
+        """Start a command, and do not wait for it."""
         self._connection.sendall(f"{command}\n".encode())
+
+    def until(self, found: Callable[[str], bool], limit_s: float) -> str:
+        """Return what is printed from now on, as soon as *found* says that it has it.
+
+        Raises:
+            TimeoutError: it did not come in time.
+        """
+        received, deadline = b"", time.monotonic() + limit_s
+        while not found(received.decode(errors="replace")):
+            self._connection.settimeout(max(0.1, deadline - time.monotonic()))
+            data = self._connection.recv(65536) if time.monotonic() < deadline else b""
+            if not data:
+                raise TimeoutError(f"only this was printed: {received[-500:]!r}")
+            received += data.replace(b"\r", b"\n")
+        return received.decode(errors="replace")
+
+    def rest(self, seconds: float) -> str:
+        """Return what is printed in the next *seconds*."""
         received, deadline = b"", time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._connection.settimeout(left)
@@ -169,33 +236,62 @@ class Shell:
             if not data:
                 break
             received += data
-        return received.replace(b"\r", b"")
+        return received.replace(b"\r", b"\n").decode(errors="replace")
+
+    def close(self) -> None:
+        """Hang up; the next :meth:`Machine.shell` is a new one."""
+        self._connection.close()
 
 
-def prepare(image: Path, copy: Path, arch: str) -> None:
+def prepare(image: Path, copy: Path, arch: str, more: str = "") -> None:
     """Copy an image for a test, with a root shell on its second serial line."""
     subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
-    open_shell(copy, arch)
+    open_shell(copy, arch, more)
 
 
 def open_shell(image: Path, arch: str, more: str = "") -> None:
     """Let every boot entry of *image* start a root shell; *more* goes onto the command line too."""
-    offset, _ = disk.partitions(image)["esp"]
-    drive, environment = f"{image}@@{offset}", {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
-    entries = "::/loader/entries"
-    listed = subprocess.run(
-        ["mdir", "-b", "-i", drive, entries], check=True, capture_output=True, env=environment
-    )
     shell = f"systemd.debug_shell={SHELL_TTY[arch]}{more and ' '}{more}".encode()
-    for name in listed.stdout.decode().split():
-        read = subprocess.run(
-            ["mtype", "-i", drive, name], check=True, capture_output=True, env=environment
-        )
-        if shell not in read.stdout and name.endswith(".conf"):
-            changed = read.stdout.rstrip().replace(b" quiet", b"") + b" " + shell + b"\n"
-            subprocess.run(
-                ["mcopy", "-o", "-i", drive, "-", name], check=True, input=changed, env=environment
-            )
+    for name in list_boot_files(image, "loader/entries"):
+        entry = read_boot_file(image, name)
+        if shell not in entry and name.endswith(".conf"):
+            changed = entry.rstrip().replace(b" quiet", b"") + b" " + shell + b"\n"
+            write_boot_file(image, name, changed)
+
+
+def list_boot_files(image: Path, folder: str) -> list[str]:
+    """Return the paths of the files in a folder of the boot partition."""
+    listed = _mtools(image, "mdir", "-b", folder).decode().split()
+    return [name.removeprefix("::/") for name in listed]
+
+
+def read_boot_file(image: Path, name: str) -> bytes:
+    """Return a file of the boot partition."""
+    return _mtools(image, "mtype", name)
+
+
+def write_boot_file(image: Path, name: str, content: bytes) -> None:
+    """Write a file of the boot partition, in the place of the one that is there."""
+    _mtools(image, "mcopy", "-o", "-", name, content=content)
+
+
+def rename_boot_file(image: Path, name: str, new: str) -> None:
+    """Give a file of the boot partition another name, in the same folder or another."""
+    _mtools(image, "mren", f"::/{name}", new)
+
+
+def _mtools(image: Path, command: str, *arguments: str, content: bytes | None = None) -> bytes:
+    """Run one of mtools on the boot partition; its last argument is a path there."""
+    offset, _ = disk.partitions(image)["esp"]
+    *options, path = arguments
+    done = subprocess.run(
+        [command, "-i", f"{image}@@{offset}", *options, f"::/{path}"],
+        check=True,
+        capture_output=True,
+        input=content,
+        env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+    )
+    return done.stdout
 
 
 def main() -> int:
@@ -204,21 +300,10 @@ def main() -> int:
         sys.stderr.write("there is no such image; build it with `make image`\n")
         return 2
     arch = "arm64" if "arm64" in image.name else "amd64"
-    code, variables = FIRMWARE[arch]
     sys.stderr.write(f"The page is at http://127.0.0.1:{PAGE_PORT}/ soon; Ctrl+A X ends it.\n")
     with tempfile.TemporaryDirectory() as folder:
-        own = shutil.copy(variables, folder)
-        command = [
-            *MACHINES[arch],
-            *("-accel", "tcg,thread=multi", "-smp", "2", "-m", "2048", "-nographic", "-snapshot"),
-            *("-drive", f"if=pflash,format=raw,readonly=on,file={code}"),
-            *("-drive", f"if=pflash,format=raw,file={own}"),
-            *("-drive", f"if=none,id=disk,format=raw,file={image}"),
-            *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
-            *("-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{PAGE_PORT}-:8080"),
-            *("-device", "virtio-net-pci,netdev=net"),
-        ]
-        return subprocess.run(command, check=False).returncode
+        command = _command(arch, image, Path(folder), PAGE_PORT, CPUS)
+        return subprocess.run([*command, "-nographic", "-snapshot"], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance import __version__
+from image_build.debian_packages import installed
 from image_build.root_tree import LIBRARY
 from image_build.targets import DEBIAN, Target
 
@@ -32,17 +33,13 @@ def bill_of_materials(root: Path, target: Target, models: Iterable[Path]) -> dic
 
 
 def _debian(root: Path, target: Target) -> Iterable[dict[str, Any]]:
-    text = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
-    for paragraph in text.strip().split("\n\n"):
-        fields = HeaderParser().parsestr(paragraph)
-        if "installed" in (fields["Status"] or "").split():
-            name, version = fields["Package"], fields["Version"]
-            yield {
-                "type": "library",
-                "name": name,
-                "version": version,
-                "purl": f"pkg:deb/debian/{name}@{version}?arch={target.arch}&distro={DEBIAN}",
-            }
+    for name, version in installed(root).items():
+        yield {
+            "type": "library",
+            "name": name,
+            "version": version,
+            "purl": f"pkg:deb/debian/{name}@{version}?arch={target.arch}&distro={DEBIAN}",
+        }
 
 
 def _python(root: Path) -> Iterable[dict[str, Any]]:

@@ -56,6 +56,8 @@ class Target:
     efi_name: str
     console: str
     boot_mebibytes: int
+    slot_boot_mebibytes: int
+    """Size of each slot's own boot partition; 0: the slots are folders of the one."""
     root_mebibytes: int
     """Size of each of the two root slots."""
     data_mebibytes: int
@@ -70,11 +72,12 @@ TARGETS = {
             name="virt-amd64",
             arch="amd64",
             platform="x86_64",
-            packages=("linux-image-amd64", "systemd-boot"),
+            packages=("busybox-static", "linux-image-amd64", "systemd-boot"),
             efi_loader=f"{_EFI}/systemd-bootx64.efi",
             efi_name="BOOTX64.EFI",
             console="ttyS0",
             boot_mebibytes=128,
+            slot_boot_mebibytes=0,
             root_mebibytes=1536,
             data_mebibytes=1536,
         ),
@@ -82,11 +85,12 @@ TARGETS = {
             name="virt-arm64",
             arch="arm64",
             platform="aarch64",
-            packages=("linux-image-arm64", "systemd-boot"),
+            packages=("busybox-static", "linux-image-arm64", "systemd-boot"),
             efi_loader=f"{_EFI}/systemd-bootaa64.efi",
             efi_name="BOOTAA64.EFI",
             console="ttyAMA0",
             boot_mebibytes=128,
+            slot_boot_mebibytes=0,
             root_mebibytes=1536,
             data_mebibytes=1536,
         ),
@@ -98,7 +102,8 @@ TARGETS = {
             efi_loader="",
             efi_name="",
             console="tty1",
-            boot_mebibytes=256,
+            boot_mebibytes=64,
+            slot_boot_mebibytes=128,
             root_mebibytes=1536,
             data_mebibytes=1536,
         ),

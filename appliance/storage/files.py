@@ -41,6 +41,15 @@ class FileLayer:
         while rest:
             rest = rest[os.write(descriptor, rest) :]
 
+    def overwrite(self, path: Path, data: bytes) -> None:
+        """Write *data* over the beginning of a file, in place; return when it is on the disk."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, data, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file after *size* bytes."""
         os.ftruncate(descriptor, size)

@@ -1,7 +1,7 @@
 """The boot partition: systemd-boot's entries, or the files by which a Raspberry Pi chooses.
 
-FAT has no journal. Every file is therefore written beside its place, synced, and only then
-renamed; what starts the running slot is never touched while the other slot is being changed.
+One slot can be started at any moment: what starts it is on the disk, whole, before what starts the
+other one is touched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from appliance.errors import UpdateError
 from appliance.storage.files import FileLayer
+from appliance.update import fat
 from appliance.update.slots import (
     SLOTS,
     TRIES,
@@ -29,7 +30,15 @@ from appliance.update.slots import (
 
 MAX_FILE = 64 * 1024
 """Bytes of a text file on the boot partition."""
-UNFINISHED = ".new"
+
+# Of a Raspberry Pi:
+AUTOBOOT = "autoboot.txt"
+BOOT_PARTITIONS = {"a": 2, "b": 3}
+"""Number of each slot's boot partition on the card."""
+BOARD = "board.txt"
+"""Lines for the board that is plugged on; ``config.txt`` includes them."""
+NOT_MOUNTED = "not-mounted"
+"""A file that is seen in a slot's folder while its partition is not mounted there."""
 
 
 class BootLoader(Protocol):
@@ -58,7 +67,7 @@ class BootLoader(Protocol):
 
 
 class _Files:
-    """Files on the boot partition, each changed whole or not at all."""
+    """Files on the boot partition."""
 
     def __init__(self, boot: Path, layer: FileLayer) -> None:
         self.boot = boot
@@ -70,15 +79,7 @@ class _Files:
         return self.layer.read(path).decode("utf-8", errors="replace")
 
     def write(self, path: Path, data: bytes) -> None:
-        part = path.with_name(path.name + UNFINISHED)
-        descriptor = self.layer.open(part, empty=True)
-        try:
-            self.layer.write(descriptor, data)
-            self.layer.sync(descriptor)
-        finally:
-            self.layer.close(descriptor)
-        self.layer.rename(part, path)
-        self.layer.sync_folder(path.parent)
+        fat.put(path, data, self.layer)
 
     def remove(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -148,21 +149,16 @@ class SystemdBoot(_Files):
 
 
 class Tryboot(_Files):
-    """A Raspberry Pi: ``config.txt`` names the slot, ``tryboot.txt`` that of a single trial.
+    """A Raspberry Pi: each slot has a boot partition, and ``autoboot.txt`` names the one to take.
 
-    The firmware reads ``tryboot.txt`` once, when it is asked to by the restart itself
-    (https://www.raspberrypi.com/documentation/computers/config_txt.html#boot_partition-and-tryboot);
-    whatever comes then, the start after that reads ``config.txt``.
+    The slots' partitions are mounted at their folders. For a trial the restart itself asks the
+    firmware to go by the ``[tryboot]`` line once; whatever comes then, the start after that goes
+    by the other one
+    (https://www.raspberrypi.com/documentation/computers/config_txt.html#autoboot-txt).
     """
 
-    _PREFIX = re.compile(r"^os_prefix=([ab])/[ \t]*$", re.M)
+    _CHOSEN = re.compile(r"^\[all\]\s+tryboot_a_b=1\s+boot_partition=(\d+)[ \t]*$", re.M)
     _NOTE = re.compile(r"^# luna (\S+)$", re.M)
-
-    def _slot_of(self, name: str) -> str:
-        found = self._PREFIX.search(self.read(self.boot / name))
-        if found is None:
-            raise UpdateError(f"{self.boot / name} names no slot (os_prefix=a/ or b/)")
-        return found[1]
 
     def entries(self) -> Mapping[str, Entry]:
         """Return what is known about each slot: the folder of one that works has its version."""
@@ -179,24 +175,31 @@ class Tryboot(_Files):
 
     def next(self) -> str:
         """Return the slot that a start without a trial takes."""
-        return self._slot_of("config.txt")
+        found = self._CHOSEN.search(self.read(self.boot / AUTOBOOT))
+        slots = {str(number): slot for slot, number in BOOT_PARTITIONS.items()}
+        if found is None or found[1] not in slots:
+            raise UpdateError(f"{self.boot / AUTOBOOT} names no slot (boot_partition=2 or 3)")
+        return slots[found[1]]
 
     def retire(self, slot: str) -> None:
         """Forget that *slot* was good."""
         folder = self.boot / slot
         names = self.layer.names(folder)
+        if NOT_MOUNTED in names:
+            raise UpdateError(f"the partition boot_{slot} is not mounted at {folder}; restart")
         for name in ("luna.good", "luna.version"):
             if name in names:
                 self.layer.remove(folder / name)
         self.layer.sync_folder(folder)
 
     def try_next(self, slot: str, version: str, command_line: str) -> None:
-        """Write what the trial starts; only :meth:`restart` asks for it."""
+        """Write what the trial starts, for the same board; only :meth:`restart` asks for it."""
         folder = self.boot / slot
         line = command_line.replace("{slot}", slot) + "\n"
         self.write(folder / "cmdline.txt", line.encode())
+        if BOARD in self.layer.names(self.boot / other(slot)):
+            self.write(folder / BOARD, self.read(self.boot / other(slot) / BOARD).encode())
         self.write(folder / "luna.version", f"# luna {version}\n".encode())
-        self._point("tryboot.txt", slot)
 
     def bless(self, slot: str) -> None:
         """Let every start take *slot*."""
@@ -206,18 +209,21 @@ class Tryboot(_Files):
         self.prefer(slot)
 
     def prefer(self, slot: str) -> None:
-        """Let ``config.txt`` name *slot*, and ``tryboot.txt`` the other."""
+        """Let ``autoboot.txt`` name *slot*, and the other one for a trial."""
         if self.next() != slot:
-            self._point("config.txt", slot)
-        self._point("tryboot.txt", other(slot))
-
-    def _point(self, name: str, slot: str) -> None:
-        text = self.read(self.boot / "config.txt")
-        self.write(self.boot / name, self._PREFIX.sub(f"os_prefix={slot}/", text).encode())
+            fat.change(self.boot / AUTOBOOT, autoboot(slot).encode(), self.layer)
 
     def restart(self) -> None:
-        """Start the machine again, with ``tryboot.txt``."""
+        """Start the machine again, by the line for a trial."""
         _systemctl("reboot", "--reboot-argument=0 tryboot")
+
+
+def autoboot(slot: str) -> str:
+    """Return an ``autoboot.txt`` by which *slot* is started, and the other one tried."""
+    return (
+        f"[all]\ntryboot_a_b=1\nboot_partition={BOOT_PARTITIONS[slot]}\n"
+        f"[tryboot]\nboot_partition={BOOT_PARTITIONS[other(slot)]}\n"
+    )
 
 
 def _systemctl(*words: str) -> None:
@@ -235,6 +241,6 @@ def find(boot: Path, layer: FileLayer) -> BootLoader:
     """
     if (boot / "loader/entries").is_dir():
         return SystemdBoot(boot, layer)
-    if (boot / "config.txt").is_file():
+    if (boot / AUTOBOOT).is_file():
         return Tryboot(boot, layer)
     raise UpdateError(f"{boot} has the files of no boot loader; is the boot partition mounted?")

@@ -61,10 +61,6 @@ class Places:
     def state(self) -> Path:
         return self.root / "data/system/update.json"
 
-    @property
-    def lock(self) -> Path:
-        return self.root / "run/luna-update.lock"
-
     def slot(self, name: str) -> Path:
         return self.root / "dev/disk/by-partlabel" / f"root_{name}"
 
@@ -103,7 +99,10 @@ class Updater:
                 "this machine has no update slots: only Luna's own image has them; update Luna "
                 "here as she was installed"
             )
-        self.loader = loaders.find(places.boot, self.layer)
+        try:
+            self.loader = loaders.find(places.boot, self.layer)
+        except PermissionError as error:
+            raise _not_root() from error
 
     # --- what there is -------------------------------------------------------------------------
 
@@ -256,7 +255,7 @@ class Updater:
                 f"{slot.size}"
             )
         there = {name.lower(): name for name in _names(folder, self.layer)}
-        free = shutil.disk_usage(self.places.boot).free
+        free = shutil.disk_usage(folder if folder.is_dir() else self.places.boot).free
         for file in manifest.boot:
             # A file is written beside the old one of its name, which then goes.
             old = there.get(file.name.lower())
@@ -324,13 +323,12 @@ class Updater:
             UpdateError: somebody does, or this user may not.
         """
         try:
-            descriptor = os.open(
-                self.places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            # The folder itself: a lock file would need a place that may be written.
+            descriptor = os.open(self.places.boot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except PermissionError as error:
-            raise UpdateError("only root changes the slots: put sudo before it") from error
+            raise _not_root() from error
         except OSError as error:
-            raise StorageError(f"{self.places.lock}: {error.strerror}") from error
+            raise StorageError(f"{self.places.boot}: {error.strerror}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -369,6 +367,10 @@ def _names(folder: Path, layer: FileLayer) -> list[str]:
         return layer.names(folder)
     except FileNotFoundError:
         return []
+
+
+def _not_root() -> UpdateError:
+    return UpdateError("only root looks after the slots: put sudo before it")
 
 
 def _why(error: OSError) -> str:

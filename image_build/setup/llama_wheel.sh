@@ -1,31 +1,35 @@
 #!/bin/sh
 # Build llama-cpp-python once for this kind of processor and install it from the cache.
-# Usage: llama_wheel.sh PYTHON CACHE_FOLDER [portable|wheel]
+# Usage: llama_wheel.sh PYTHON CACHE_FOLDER [wheel|portable [MACHINE]]
 # With `wheel` its path is printed instead of it being installed; with `portable` it is moreover for
-# any machine of this kind, because it goes into an image or a package.
+# any machine of this kind, because it goes into an image or a package. MACHINE (x86_64, aarch64) is
+# another kind than this one: Debian's cross compiler makes it (crossbuild-essential-arm64).
 #
 # With its default flags llama.cpp compiles for exactly this machine, which died with SIGILL where
 # a virtual machine announced AMX. So every instruction set is named, and only those in general use.
-# pip's own cache does not know the flags: the wheel is kept in a folder named after them.
+# pip's own cache does not know the flags: the wheel is kept in a folder named after them. Neither
+# times nor folder names get into it, so that the same source is the same wheel.
 set -eu
 
 python=$1
 cache=$2
 print=${3-}
 if [ "$print" = portable ]; then portable=yes; else portable=""; fi
+machine=${4-$(uname -m)}
+if [ "$machine" = "$(uname -m)" ]; then cross=""; else cross=yes; fi
 here=$(cd "$(dirname "$0")/../.." && pwd)
 requirement=$(awk '/^llama-cpp-python==/ { on = 1 } on { print } on && !/\\$/ { exit }' \
     "$here/requirements/runtime.txt")
 version=$(echo "$requirement" | sed -n '1s/^llama-cpp-python==\([^ ;]*\).*/\1/p')
 
-has() {  # has FLAG...: whether /proc/cpuinfo names all of them
+has() {  # has FLAG...: whether this machine's /proc/cpuinfo names all of them
     flags=$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo)
     for flag in "$@"; do
         case " $flags " in *" $flag "*) ;; *) return 1 ;; esac
     done
 }
 
-case $(uname -m) in
+case $machine in
 x86_64)
     options="-DGGML_NATIVE=OFF"
     if [ -n "$portable" ] || has avx2 fma f16c bmi2; then
@@ -41,7 +45,9 @@ x86_64)
     fi
     ;;
 aarch64)
-    if [ -n "$portable" ] || has asimddp; then arch=armv8.2-a+dotprod; else arch=armv8-a; fi
+    # A Raspberry Pi 5 (Cortex-A76) has both; a Pi 4 has neither, and makes its wheel without.
+    arch=armv8-a
+    if [ -n "$cross" ] || has asimddp asimdhp; then arch=armv8.2-a+dotprod+fp16; fi
     options="-DGGML_NATIVE=OFF -DGGML_CPU_ARM_ARCH=$arch"
     ;;
 *)
@@ -50,7 +56,7 @@ aarch64)
 esac
 
 tag=$("$python" -c 'import sys; print(f"cp{sys.version_info[0]}{sys.version_info[1]}")')
-key=$(echo "$version $tag $(uname -m) $options" | sha256sum | cut -c1-16)
+key=$(echo "$version $tag $machine $options" | sha256sum | cut -c1-16)
 folder=$cache/llama-cpp-python-$version-$key
 installed=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/llama_cpp/.luna-build
 [ -z "$print" ] && [ -f "$installed" ] && [ "$(cat "$installed")" = "$key" ] && exit 0
@@ -75,17 +81,37 @@ if ! (cd "$folder" 2>/dev/null && sha256sum --status --check wheel.sha256 2>/dev
     # One compiler for each GB: small boards have more cores than memory for them.
     jobs=$(awk -v cores="$(nproc)" '/^MemTotal/ { n = int($2 / 1000000); if (n < 1) n = 1
         print (n < cores) ? n : cores }' /proc/meminfo)
+    if [ -n "$cross" ]; then
+        tools=$machine-linux-gnu
+        # By this, Python names the wheel after the machine that it is for.
+        export _PYTHON_HOST_PLATFORM="linux-$machine"
+        options="$options -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=$machine"
+        options="$options -DCMAKE_C_COMPILER=$tools-gcc -DCMAKE_CXX_COMPILER=$tools-g++"
+        options="$options -DCMAKE_FIND_ROOT_PATH=/usr/$tools -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER"
+        for kind in LIBRARY INCLUDE PACKAGE; do
+            options="$options -DCMAKE_FIND_ROOT_PATH_MODE_$kind=ONLY"
+        done
+    fi
+    export PATH="$(dirname "$python"):$PATH" SOURCE_DATE_EPOCH=315532800  # what a zip file starts at
+    export CMAKE_ARGS="$options" CMAKE_BUILD_PARALLEL_LEVEL="$jobs"
+    export CFLAGS="-ffile-prefix-map=$work/source=." CXXFLAGS="-ffile-prefix-map=$work/source=."
+    pip="$python -m pip --disable-pip-version-check"
     follow "$work/log" &
     follower=$!
-    if ! PATH=$(dirname "$python"):$PATH CMAKE_ARGS=$options CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
-        "$python" -m pip wheel --verbose --require-hashes --no-deps --no-build-isolation \
-        --no-cache-dir --no-binary :all: --wheel-dir "$work" --requirement "$work/requirement.txt" \
-        >"$work/log" 2>&1; then
+    if ! {
+        $pip download --require-hashes --no-deps --no-build-isolation --no-binary :all: \
+            --dest "$work" --requirement "$work/requirement.txt" &&
+            mkdir "$work/source" &&
+            tar -xzf "$work"/llama_cpp_python-*.tar.gz --strip-components=1 -C "$work/source" &&
+            $pip wheel --verbose --no-deps --no-build-isolation --no-cache-dir \
+                --config-settings=build-dir="$work/source/build" --wheel-dir "$work" "$work/source"
+    } >"$work/log" 2>&1; then
         tail -n 30 "$work/log" >&2
         echo "llama.cpp could not be built; see above." >&2
         exit 1
     fi
-    (cd "$work" && rm requirement.txt log && sha256sum -- *.whl >wheel.sha256 && sync -f .)
+    (cd "$work" && rm -rf requirement.txt log source ./*.tar.gz &&
+        sha256sum -- *.whl >wheel.sha256 && sync -f .)
     mv "$work" "$folder"
 fi
 if [ -n "$print" ]; then

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from appliance import paths
-from image_build.__main__ import source_date_epoch
-from image_build.root_tree import debian
+from image_build import debian_packages
 from image_build.targets import TARGETS
 
 PROJECT = Path(__file__).parents[2]
@@ -60,7 +59,7 @@ class DebianRoot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with one_at_a_time():
-            archive = debian(TARGET, cache() / "images", source_date_epoch())
+            archive = debian_packages.archive(TARGET, cache() / "images")
         left_out = [f"--exclude={name}" for name in UNNEEDED]
         subprocess.run(["tar", "-C", folder, "-xf", archive, *left_out], check=True)
         # Documents are left out of the image; here they are looked at.
