@@ -83,10 +83,14 @@ def make_key(file: Path) -> None:
     )
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
         opened.write(private)
-    public = key.public_key().public_bytes(
+    file.with_suffix(".pub").write_bytes(public_key(key))
+
+
+def public_key(key: Ed25519PrivateKey) -> bytes:
+    """Return the public key that a box checks an update with (PEM)."""
+    return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    file.with_suffix(".pub").write_bytes(public)
 
 
 def read_key(file: Path) -> Ed25519PrivateKey:

@@ -7,7 +7,6 @@ slot itself holds.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,11 +14,11 @@ from typing import Protocol
 
 from appliance.errors import UpdateError
 from appliance.storage.files import FileLayer
-from appliance.update.bundle import BootFile, Chunk, Manifest, Source, unpack
+from appliance.update import fat
+from appliance.update.bundle import BootFile, Chunk, Manifest, Source, digest_of, unpack
 
 SYNC_EVERY = 64 * 1024 * 1024
 """So much is on its way to the card at most: Luna keeps working meanwhile."""
-UNFINISHED = ".new"
 
 Progress = Callable[[int], None]
 """Called with the bytes that are done."""
@@ -115,7 +114,7 @@ def write_boot_files(
         for parent in reversed(path.relative_to(folder).parents[:-1]):
             _make(folder / parent, layer)
         content = b"".join(_unpacked(chunk, source, progress) for chunk in file.chunks)
-        _put(path, content, layer)
+        fat.put(path, content, layer)
         wanted.add(path.relative_to(folder).parts[0].lower())
     for name in layer.names(folder):
         if name.lower() not in wanted:
@@ -134,18 +133,6 @@ def _make(folder: Path, layer: FileLayer) -> None:
     with contextlib.suppress(FileExistsError):
         layer.make_folder(folder)
         layer.sync_folder(folder.parent)
-
-
-def _put(path: Path, content: bytes, layer: FileLayer) -> None:
-    part = path.with_name(path.name + UNFINISHED)
-    descriptor = layer.open(part, empty=True)
-    try:
-        layer.write(descriptor, content)
-        layer.sync(descriptor)
-    finally:
-        layer.close(descriptor)
-    layer.rename(part, path)
-    layer.sync_folder(path.parent)
 
 
 def write_root(chunks: Sequence[Chunk], source: Source, slot: Slot, progress: Progress) -> int:
@@ -188,7 +175,7 @@ def check_root(chunks: Sequence[Chunk], slot: Slot, progress: Progress) -> None:
 
 
 def _holds(slot: Slot, at: int, chunk: Chunk) -> bool:
-    return hashlib.sha256(slot.read(at, chunk.bytes)).hexdigest() == chunk.sha256
+    return digest_of(slot.read(at, chunk.bytes)) == chunk.sha256
 
 
 def work_of(manifest: Manifest) -> int:

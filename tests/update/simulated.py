@@ -2,7 +2,8 @@
 
 More severe than FAT on Linux: until a folder is synced, each name that was made or removed in it
 (a rename does both) may or may not be on the disk, independently; until a file is synced, each of
-its pages, and its length, may be from any time; and so may each page of the slot.
+its pages, and its length, may be from any time; a renamed file is a name with nothing behind it
+until it is synced again; and each page of the slot may be from any time.
 """
 
 from __future__ import annotations
@@ -97,9 +98,19 @@ class Card(FileLayer):
 
     def rename(self, source: Path, target: Path) -> None:
         file = self._file(source)
-        self._pending += [(self._name(target), file), (self._name(source), None)]
+        moved = RecordedFile(b"", [file.now])
+        if over := self._durable.get(self._name(target)):
+            over.durable, over.versions = b"", [over.now, file.now]  # its clusters are free
+        self._pending += [(self._name(target), moved), (self._name(source), None)]
         del self.files[self._name(source)]
-        self.files[self._name(target)] = file
+        self.files[self._name(target)] = moved
+        self.on_operation()
+
+    def overwrite(self, path: Path, data: bytes) -> None:
+        file = self._file(path)
+        file.versions.append(data)
+        self.on_operation()
+        file.durable, file.versions = file.now, []
         self.on_operation()
 
     def remove(self, path: Path) -> None:
