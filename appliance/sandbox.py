@@ -28,6 +28,8 @@ MAX_SENTENCE = 500
 
 _REFUSED, _TOO_LARGE, _DAMAGED, _NOT_LOCKED = 10, 11, 12, 13
 """Exit codes of the process."""
+_NOT_STARTED = 1
+"""Python's own, when it cannot import what it was told to run."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def run(
         try:
             done = subprocess.run(
                 [
-                    *(sys.executable, "-I", "-m", __name__, function),
+                    # Nothing of the user's or the current folder's; but on a box, Luna and her
+                    # packages are found by PYTHONPATH alone.
+                    *(sys.executable, "-P", "-s", "-m", __name__, function),
                     *(str(limits.memory_bytes), str(limits.cpu_s), str(limits.output_bytes)),
                     *arguments,
                 ],
@@ -66,7 +70,7 @@ def run(
                 timeout=limits.wall_s,
                 check=False,
                 cwd="/",
-                env={},
+                env={name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
             )
         except subprocess.TimeoutExpired as error:
             raise UsageError(f"could not be read within {limits.wall_s:.0f} s") from error
@@ -84,6 +88,8 @@ def _result(code: int, output: BinaryIO, output_bytes: int) -> bytes:
         raise UsageError("".join(c if c.isprintable() else " " for c in sentence))
     if code == _NOT_LOCKED:
         raise StorageError("cannot be read: this kernel cannot lock a parser in (seccomp)")
+    if code == _NOT_STARTED:
+        raise StorageError("cannot be read: the parser's process did not start")
     # A negative code is the signal that ended it: it ran into a limit.
     if code < 0 or code == _TOO_LARGE:
         raise UsageError("has too much in it; make it smaller or split it")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from appliance import sandbox, seccomp
-from appliance.errors import UsageError
+from appliance.errors import StorageError, UsageError
 from appliance.sandbox import Limits
 
 HERE = "tests.test_sandbox"
@@ -22,21 +22,14 @@ MARK = Path("/tmp/luna-must-not-be")
 
 
 def run(function: str, data: bytes = b"", limits: Limits | None = None, *arguments: str) -> bytes:
-    """Run a function of this module; its folder is not on the path of an isolated interpreter."""
+    """Run a function of this module."""
     return sandbox.run(f"{HERE}:{function}", data, arguments, limits)
 
 
 @pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Make this module importable there, by a start-up that names its folder."""
-    root = str(Path(__file__).parents[1])
-    original = subprocess.run
-
-    def with_path(command: list[str], **options: object) -> object:
-        script = f"import sys; sys.path.insert(0, {root!r}); from appliance import sandbox; import os; os._exit(sandbox.main())"
-        return original([command[0], "-I", "-c", script, *command[4:]], **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(subprocess, "run", with_path)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this module importable there, by the way in which a box finds Luna herself."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
 
 
 # --- what is run there ---------------------------------------------------------------------
@@ -164,3 +157,8 @@ def test_the_filter_of_each_machine_is_well_formed() -> None:
             assert lines[-8] == seccomp.RETURN
     with pytest.raises(OSError, match="riscv64"):
         seccomp.parser_program("riscv64")
+
+
+def test_a_process_that_does_not_start_is_no_damaged_file() -> None:
+    with pytest.raises(StorageError, match="did not start"):
+        sandbox.run("no_such_module:parse", b"whole")
