@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,39 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.systemd.debian_root import PROJECT, cache, debian_root, files_of, needs_root
+from tests.systemd.installing import SETUP, arguments, environment, make
 
 pytestmark = [pytest.mark.slow, needs_root]
 
-SETUP = PROJECT / "image_build/setup"
 CONFIGURATION = {"/etc", "/etc/luna", "/etc/luna/luna.toml"}
 VOLATILE = ("/proc", "/dev", "/sys", "/run", "/tmp", "/var/cache", "/var/log", "/work", "/root")
 
 
-def _arguments() -> list[str]:
-    return [sys.executable, str(cache() / "wheels"), str(cache() / "install")]
-
-
-def _environment(**more: str) -> dict[str, str]:
-    return {"PIP_CACHE_DIR": str(cache() / "pip"), "WITH_MODELS": "no", **more}
-
-
-def _make(what: str, folder: Path, **more: str) -> str:
-    """Do as `make install` or `make uninstall` does, below *folder*."""
-    arguments = _arguments() if what == "install" else []
-    done = subprocess.run(
-        ["sh", str(SETUP / f"{what}.sh"), *arguments],
-        env={**os.environ, **_environment(DESTDIR=str(folder), **more)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_below_a_folder_it_comes_twice_and_goes_without_a_trace(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    said = _make("install", root)
+    said = make("install", root)
     assert "Not done: the user" in said
     assert (root / "usr/bin/luna").stat().st_mode & 0o777 == 0o755
     first = files_of(root)
@@ -68,14 +45,14 @@ def test_below_a_folder_it_comes_twice_and_goes_without_a_trace(tmp_path: Path) 
     (root / "usr/share/old-part").write_text("")
     with (root / "opt/luna/files").open("a") as files:
         files.write("/usr/share/old-part\n")
-    _make("install", root)
+    make("install", root)
     data = {"/var", "/var/lib", "/var/lib/luna", "/var/lib/luna/kept"}
     assert files_of(root) == first | data
     assert (root / "etc/luna/luna.toml").read_text() == "# mine\n"
 
-    assert "Kept" in _make("uninstall", root)
+    assert "Kept" in make("uninstall", root)
     assert files_of(root) == CONFIGURATION | data
-    _make("uninstall", root, PURGE="1")
+    make("uninstall", root, PURGE="1")
     assert files_of(root) == set()
 
 
@@ -85,8 +62,8 @@ def test_in_a_debian_where_systemd_does_not_run(tmp_path: Path) -> None:
         before = files_of(debian.folder, *VOLATILE)
         folders = {PROJECT, Path(sys.prefix), Path(sys.base_prefix), cache()}
         binds = tuple(path for path in folders if path != Path("/usr"))
-        script = ["sh", str(SETUP / "install.sh"), *_arguments()]
-        said = debian.run(*script, environment=_environment(), binds=binds).stdout
+        script = ["sh", str(SETUP / "install.sh"), *arguments()]
+        said = debian.run(*script, environment=environment(), binds=binds).stdout
         assert "Not done: the start: systemd does not run here" in said
         assert "sudo -u luna luna models pull" in said
 

@@ -19,12 +19,11 @@ from appliance import paths
 from tests.sound_card import VirtualSoundCard, read_wav, virtual_sound_card
 from tests.speech import say_to, understood
 from tests.systemd.container import Container, booted
-from tests.systemd.debian_root import PROJECT, cache, debian_root, needs_root
+from tests.systemd.debian_root import PROJECT, DebianRoot, cache, debian_root, needs_root
+from tests.systemd.installing import SETUP, arguments, environment, make
 
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.sound, needs_root]
 
-INSTALL = PROJECT / "image_build/setup/install.sh"
-UNINSTALL = PROJECT / "image_build/setup/uninstall.sh"
 MOST_EXPOSED = 2.0
 """What `systemd-analyze security` may say of a unit."""
 UNITS = ("luna.service", "luna-backup.service")
@@ -62,13 +61,10 @@ class Box:
 
 
 def _install(container: Container) -> str:
-    return container.run(
-        "env",
-        f"LUNA_MODELS_DIR={paths.models_dir()}",
-        f"PIP_CACHE_DIR={cache() / 'pip'}",
-        *("sh", str(INSTALL), sys.executable, str(cache() / "wheels"), str(cache() / "install")),
-        limit_s=280.0,
-    ).stdout
+    variables = environment(LUNA_MODELS_DIR=str(paths.models_dir()), WITH_MODELS="yes")
+    set_to = (f"{name}={value}" for name, value in variables.items())
+    script = ("sh", str(SETUP / "install.sh"), *arguments())
+    return container.run("env", *set_to, *script, limit_s=280.0).stdout
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +74,13 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     with (
         virtual_sound_card() as card,
         debian_root(tmp_path_factory.mktemp("live") / "root") as debian,
-        booted(debian, sorted(read), [cache(), _build_folder()], card.folder) as container,
     ):
+        make("install", tmp_path_factory.mktemp("aside"))  # the container has no network
+        yield from _booted(debian, sorted(read), card)
+
+
+def _booted(debian: DebianRoot, read: list[Path], card: VirtualSoundCard) -> Iterator[Box]:
+    with booted(debian, read, [cache(), _build_folder()], card.folder) as container:
         card.noise()
         # What an administrator wrote before is not touched.
         container.run("mkdir", "-p", "/etc/luna")
@@ -127,6 +128,13 @@ def test_the_hardened_service_is_asked_and_answers(box: Box, tmp_path: Path) -> 
             break
     assert "paris" in told.stdout.lower(), told.stdout + told.stderr
     assert "paris" in understood(read_wav(heard))
+
+
+def test_it_says_a_sentence_and_understands_it(box: Box) -> None:
+    """The gate of a new version, which uses voice, ears and the locked-in parser."""
+    box.until_ready()
+    told = box.container.run("luna", "health", "--within", "60", limit_s=250.0).stdout
+    assert "voice: ok" in told
 
 
 def test_what_thinks_and_understands_has_no_network(box: Box) -> None:
@@ -200,10 +208,10 @@ def test_install_may_be_repeated_and_uninstall_keeps_what_it_should(box: Box) ->
     assert box.container.show("luna.service", "MainPID") != before
     assert "follow_up_s" in box.container.run("cat", "/etc/luna/luna.toml").stdout
 
-    assert "Kept" in box.container.run("sh", str(UNINSTALL)).stdout
+    assert "Kept" in box.container.run("sh", str(SETUP / "uninstall.sh")).stdout
     assert box.container.show("luna.service", "LoadState") == "not-found"
     assert not box.container.run("sh", "-c", "pgrep -u luna || true").stdout
     assert box.container.run("ls", "/var/lib/luna").stdout
-    box.container.run("env", "PURGE=1", "sh", str(UNINSTALL))
+    box.container.run("env", "PURGE=1", "sh", str(SETUP / "uninstall.sh"))
     for path in ("/opt/luna", "/etc/luna", "/var/lib/luna", "/var/cache/luna"):
         assert box.container.run("test", "-e", path, check=False).returncode
