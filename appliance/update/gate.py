@@ -18,10 +18,18 @@ from appliance.errors import LunaError
 WORKERS = ("audio", "listen", "stt", "tts", "llm")
 PAUSE_S = 1.0
 """Between two looks at a service that is still starting; the capture ring is watched as long."""
+START_LIMIT_S = 240.0
+"""The service itself answers sooner or never; only its workers may take all the time there is."""
+RESTARTS = 3
+"""A worker that was started so often, and is not ready, will not be."""
 UNDERSTOOD = 75.0
 """How alike the sentence and what was understood of it must be, in percent of their letters
 (normalised indel similarity). Right words in a wrong spelling have over 80; another sentence has
 less than 55."""
+
+
+class _HopelessError(LunaError):
+    """Waiting longer would not help."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,10 @@ def examine(
         limit_s: so long the service may take until it is ready and its workers answer.
         pause_s: see :data:`PAUSE_S`.
     """
+    start = monotonic() + min(limit_s, START_LIMIT_S)
     deadline = monotonic() + limit_s
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("service", lambda: _until(lambda: _service(probes), deadline, pause_s)),
+        ("service", lambda: _until(lambda: _service(probes), start, pause_s)),
         ("workers", lambda: _until(lambda: _workers(probes), deadline, pause_s)),
         ("rings", lambda: _until(lambda: _rings(probes, pause_s), deadline, pause_s)),
         ("models", lambda: " ".join(probes.models())),
@@ -83,6 +92,8 @@ def _until(check: Callable[[], str], deadline: float, pause_s: float) -> str:
     while True:
         try:
             problem = check()
+        except _HopelessError as error:
+            return str(error)
         except LunaError as error:
             problem = str(error)
         if not problem or monotonic() >= deadline:
@@ -100,7 +111,10 @@ def _workers(probes: Probes) -> str:
     for name in WORKERS:
         status = workers.get(name, {}).get("status", "missing")
         if status != "ready":
-            return f"the worker {name} is not ready ({status})"
+            problem = f"the worker {name} is not ready ({status})"
+            if workers.get(name, {}).get("restarts", 0) >= RESTARTS:
+                raise _HopelessError(problem)
+            return problem
         if workers[name].get("last_pong_s") is None:
             return f"the worker {name} has not answered yet"
     return ""

@@ -41,14 +41,14 @@ class Box:
             self.report["rings"] = {"capture": {"blocks_written": self.asked}}
         return self.report
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self, limit_s: float = 0.05) -> Iterator[Finding]:
         probes = Probes(
             health=self.health,
             models=lambda: self.damaged,
             say=lambda text, _language: text.encode(),
             hear=lambda _sound, _language: self.understood,
         )
-        return examine(probes, SENTENCE, "en", limit_s=0.05, pause_s=0.001)
+        return examine(probes, SENTENCE, "en", limit_s=limit_s, pause_s=0.001)
 
     def problem(self) -> tuple[str, str]:
         last = list(self.findings())[-1]
@@ -89,6 +89,13 @@ def test_a_worker_that_does_not_answer(box: Box) -> None:
     assert box.problem() == ("workers", "the worker llm is not ready (restarting)")
     del box.report["workers"]["llm"]
     assert box.problem() == ("workers", "the worker llm is not ready (missing)")
+
+
+def test_a_worker_that_fails_again_and_again_is_not_waited_for(box: Box) -> None:
+    box.report["workers"]["llm"] |= {"status": "starting", "restarts": 3}
+    assert list(box.findings(limit_s=3600.0))[-1] == Finding(
+        "workers", "the worker llm is not ready (starting)"
+    )
 
 
 def test_a_worker_that_was_never_heard_of(box: Box) -> None:
