@@ -34,16 +34,6 @@ LIMIT_S = 1800.0
 TRIAL_S = 5400.0
 MORE = "modules_load=snd-aloop mitigations=off"
 """A silent microphone; and nothing that an emulated processor cannot have, but must pay for."""
-GATE = """[Service]
-ExecStart=
-ExecStart=/usr/bin/luna health --boot --within 3000
-TimeoutStartSec=5000
-"""
-"""The gate's own examination; only its patience is an emulated machine's."""
-SERVICE = """[Service]
-TimeoutStartSec=3000
-WatchdogSec=900
-"""
 LIBRARY = "opt/luna/lib"
 NEEDED = "PARTLABEL=nowhere /srv ext4 x-systemd.device-timeout=10 0 2\n"
 """A line of fstab that nothing can fulfil."""
@@ -75,9 +65,6 @@ class Bundles:
         tree = self._work / "tree"
         shutil.rmtree(tree, ignore_errors=True)
         subprocess.run(["cp", "-al", self._root, tree], check=True)
-        units = "etc/systemd/system"
-        change(tree, f"{units}/luna-health.service.d/emulated.conf", GATE)
-        change(tree, f"{units}/luna.service.d/emulated.conf", SERVICE)
         change(tree, f"{LIBRARY}/appliance/__init__.py", f'__version__ = "{version}"\n')
         for name, content in changes.items():
             change(tree, name, content)
@@ -175,7 +162,7 @@ class Box:
         self.failures: list[str] = []
         qemu.prepare(image, folder / "disk.img", target.arch, MORE)
         self._machine = qemu.Machine(
-            folder / "disk.img", target.arch, folder, disks=[stick], cpus=1
+            folder / "disk.img", target.arch, folder, disks=[stick], cpus=qemu.OWN_CLOCK
         )
         self._shell: qemu.Shell | None = None
         self._machine.start()

@@ -1,8 +1,8 @@
 """Sets the box up for the board in ``luna.txt``: what `luna board apply` does elsewhere.
 
 The root slot is read-only, so that the files lie where the same programs look as well: overlays in
-``board.txt``, which ``config.txt`` includes; the sound card and the device rules in memory. They
-are made once (that imports much) and kept on the data partition.
+``board.txt`` of each slot's boot partition, which ``config.txt`` includes; the sound card and the
+device rules in memory. They are made once (that imports much) and kept on the data partition.
 """
 
 from __future__ import annotations
@@ -46,14 +46,28 @@ def set_up_board(name: str | None, places: Places, report: Report) -> None:
     for file in (ALSA, RULES):
         if made.get(file):
             put(places.root / file, made[file])
-    # Without it this is no Raspberry Pi, and has no overlays.
-    if (places.boot / "config.txt").is_file():
-        before = (places.boot / BOARD_TXT).is_file()
-        changed = put(places.boot / BOARD_TXT, HEAD + made[BOARD_TXT], 0o600)
-        if changed and (before or made[BOARD_TXT]):
-            report.add("first_boot.restart", LUNA_TXT)
+    if _put_overlays(made[BOARD_TXT], places):
+        report.add("first_boot.restart", LUNA_TXT)
     if another:
         replace(kept, json.dumps(made))
+
+
+def _put_overlays(lines: str, places: Places) -> bool:
+    """Write them to the boot partition of each slot; return whether they are others than before.
+
+    Only a Raspberry Pi has such files.
+    """
+    others = False
+    for config in sorted(places.boot.glob("[ab]/config.txt")):
+        file = config.with_name(BOARD_TXT)
+        before = file.read_text("utf-8") if file.is_file() else ""
+        put(file, HEAD + lines, 0o600)
+        others |= _meant(before) != _meant(lines)
+    return others
+
+
+def _meant(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def _read(kept: Path) -> dict[str, str]:

@@ -300,14 +300,17 @@ def test_without_the_package_it_is_said_that_there_is_no_hotspot(box: Places) ->
 @pytest.fixture
 def pi(box: Places) -> Places:
     """A card for a Raspberry Pi."""
-    (box.boot / "config.txt").write_text("include board.txt\n")
+    for slot in "ab":
+        (box.boot / slot).mkdir()
+        (box.boot / slot / "config.txt").write_text("include board.txt\n")
+    (box.boot / "a/board.txt").write_text("# No board.\n")
     return box
 
 
 def test_a_board_is_set_up_and_needs_one_restart(pi: Places) -> None:
     (pi.boot / "luna.txt").write_text("board = codec-zero\n")
     assert told(pi) == [("restart", 0)]
-    assert "dtoverlay=rpi-codeczero" in (pi.boot / "board.txt").read_text()
+    assert "dtoverlay=rpi-codeczero" in (pi.boot / "a/board.txt").read_text()
     assert "hw:CARD=Zero" in (pi.root / ALSA).read_text()
     assert "amixer -q -c Zero" in (pi.root / RULES).read_text()
     assert told(pi) == []
@@ -323,7 +326,7 @@ def test_another_board_takes_the_place_of_the_first(pi: Places) -> None:
     start(pi)
     (pi.boot / "luna.txt").write_text("board = none\n")
     assert told(pi) == [("restart", 0)]
-    assert "dtoverlay" not in (pi.boot / "board.txt").read_text()
+    assert "dtoverlay" not in (pi.boot / "a/board.txt").read_text()
     assert 'board = "none"' in pi.configuration.read_text()
     assert told(pi) == []
 
@@ -334,10 +337,11 @@ def test_a_board_without_overlays_needs_no_restart(pi: Places) -> None:
 
 
 def test_another_machine_has_no_overlays(pi: Places) -> None:
-    (pi.boot / "config.txt").unlink()
+    for slot in "ab":
+        (pi.boot / slot / "config.txt").unlink()
     (pi.boot / "luna.txt").write_text("board = codec-zero\n")
     assert told(pi) == []
-    assert not (pi.boot / "board.txt").exists()
+    assert not (pi.boot / "b/board.txt").exists()
 
 
 def test_every_board_that_can_be_chosen_can_be_set_up(pi: Places) -> None:
