@@ -275,11 +275,6 @@ def write_boot_file(image: Path, name: str, content: bytes) -> None:
     _mtools(image, "mcopy", "-o", "-", name, content=content)
 
 
-def rename_boot_file(image: Path, name: str, new: str) -> None:
-    """Give a file of the boot partition another name, in the same folder or another."""
-    _mtools(image, "mren", f"::/{name}", new)
-
-
 def _mtools(image: Path, command: str, *arguments: str, content: bytes | None = None) -> bytes:
     """Run one of mtools on the boot partition; its last argument is a path there."""
     offset, _ = disk.partitions(image)["esp"]

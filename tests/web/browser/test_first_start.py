@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from appliance.first_boot.places import Places
 from appliance.first_boot.report import Report, sentence
 from appliance.first_boot.setup import set_up
-from tests.web.browser.chromium import LIMIT_MS, Luna, Watched, pair
+from tests.web.browser.chromium import LIMIT_MS, Luna, Watched
 from tests.web.browser.quick import quick_luna
 
 pytestmark = [pytest.mark.slow]
@@ -47,35 +47,27 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 @pytest.fixture(scope="module")
-def box(report: Report) -> Iterator[Luna]:
+def luna(report: Report) -> Iterator[Luna]:
+    """A running Luna on the box that started so."""
     with tempfile.TemporaryDirectory(prefix="luna-") as folder:
         report.write(Path(folder) / "luna-first-boot.json")
-        with quick_luna(Path(folder)) as luna:
-            yield luna
-
-
-@pytest.fixture(scope="module")
-def state(box: Luna, browser: Browser) -> dict[str, Any]:
-    watched = Watched(browser, box)
-    pair(watched.page(), box)
-    found: dict[str, Any] = dict(watched.context.storage_state())
-    watched.close()
-    return found
+        with quick_luna(Path(folder)) as started:
+            yield started
 
 
 @pytest.mark.parametrize(("language", "locale"), [("en", "en-GB"), ("pt", "pt-BR")])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_each_line_is_named_on_the_page(
-    box: Luna,
+    luna: Luna,
     browser: Browser,
-    state: dict[str, Any],
+    paired: dict[str, Any],
     report: Report,
     language: str,
     locale: str,
     width: int,
 ) -> None:
     options: dict[str, Any] = {"locale": locale, "viewport": {"width": width, "height": 900}}
-    watched = Watched(browser, box, storage_state=state, **options)
+    watched = Watched(browser, luna, storage_state=paired, **options)
     page = watched.page()
     page.goto("/#health")
     lines = page.locator(".section.health .findings li")
@@ -93,10 +85,10 @@ def test_each_line_is_named_on_the_page(
     watched.close()
 
 
-def test_the_same_is_said_elsewhere(box: Luna, report: Report) -> None:
-    said = " ".join(box.command("status").split())
+def test_the_same_is_said_elsewhere(luna: Luna, report: Report) -> None:
+    said = " ".join(luna.command("status").split())
     for problem in report.all():
         assert sentence(problem, "en") in said
-    metrics = box.service.health()["vitals"]["measured"]["setup_problems"]
+    metrics = luna.service.health()["vitals"]["measured"]["setup_problems"]
     assert metrics == {"value": float(len(report.all())), "level": "warning"}
-    assert SECRET not in box.service.log()
+    assert SECRET not in luna.service.log()
