@@ -36,7 +36,10 @@ def replace(path: Path, text: str, mode: int | None = None, like: Path | None = 
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        unfinished.replace(path)
+            unfinished.replace(path)
+            # On a boot partition (FAT) where the content lies is written with the file alone, so
+            # that without this a power cut leaves the new name with nothing behind it.
+            os.fsync(stream.fileno())
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
