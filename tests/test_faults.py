@@ -95,7 +95,8 @@ async def luna(folder: Path, card: object = None) -> AsyncIterator[Luna]:
     settings = Settings()
     settings = replace(
         settings,
-        listen=replace(settings.listen, follow_up_s=0.0),
+        # On a busy machine a frozen worker may take longer than a person does to begin.
+        listen=replace(settings.listen, follow_up_s=0.0, wait_for_speech_s=LIMIT_S),
         audio=replace(settings.audio, zeros_after_s=3.0),
     )
     parts = replace(
