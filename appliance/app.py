@@ -15,7 +15,7 @@ from appliance.bus import EventBus
 from appliance.clock import monotonic
 from appliance.commands import BOX, FILE, PAGE, Command, MeasureSound, PlayTone
 from appliance.engines import Engines
-from appliance.errors import ServiceError, error_of
+from appliance.errors import ModelError, ServiceError, error_of
 from appliance.events import (
     ButtonPressed,
     Classified,
@@ -112,7 +112,8 @@ class App:
         self.bus = EventBus(Snapshot(state="starting", version=__version__))
         stack.callback(self.bus.close)
         self.bus.listen(log_event)
-        self.manager = ServiceManager(self.bus.publish)
+        wanted = [name for name in ALL if name in self.plan.workers]
+        self.manager = ServiceManager(self.bus.publish, wanted)
         if self.plan.service:
             self.bus.listen(self.manager.handle)
             self._control = control.ControlServer(
@@ -131,7 +132,6 @@ class App:
         self.capture.shut = self.plan.service
 
         # Those that hear start first; what else the main process needs is imported meanwhile.
-        wanted = [name for name in ALL if name in self.plan.workers]
         first = [name for name in wanted if name in HEARING]
         if self.plan.audio_last:
             first = ["listen"]
@@ -353,7 +353,10 @@ class App:
             if all(name in health and health[name].status == "ready" for name in names):
                 return
             for name in names:
-                if name in health and health[name].restarts >= 3:  # noqa: PLR2004
+                if name in health and (
+                    health[name].restarts >= 3  # noqa: PLR2004
+                    or health[name].exit_code == ModelError.exit_code
+                ):
                     raise error_of(health[name].exit_code)(
                         self._last_error.get(name)
                         or f"the worker {name} does not start: {health[name].detail}"

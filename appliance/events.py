@@ -125,6 +125,8 @@ class WorkerChanged(Event):
     detail: str = ""
     pid: int = 0
     restarts: int = 0
+    exit_code: int = 0
+    """Of the process that failed; 4: a model is missing or damaged."""
 
 
 # --- sound -------------------------------------------------------------------------------

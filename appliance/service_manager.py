@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from appliance.events import Event, Logged, StateChanged, WorkerChanged
@@ -28,18 +28,22 @@ class ServiceManager:
 
     Args:
         publish: takes an event for the log.
+        workers: that will be started; until they are, they count as loading.
         environ: has ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` where systemd started the service.
     """
 
     def __init__(
-        self, publish: Callable[[Event], None], environ: Mapping[str, str] = os.environ
+        self,
+        publish: Callable[[Event], None],
+        workers: Iterable[str] = (),
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._publish = publish
         self._address = environ.get("NOTIFY_SOCKET", "")
         limit = environ.get("WATCHDOG_USEC", "")
         self._feed_s = float(limit) * MICROSECOND / FEEDS if limit.isdecimal() else 0.0
         self._ready = False
-        self._workers: dict[str, str] = {}
+        self._workers = dict.fromkeys(workers, "starting")
 
     def handle(self, event: Event) -> None:
         """Take every event: what changes in workers and state is told."""
@@ -54,9 +58,14 @@ class ServiceManager:
             self._tell_status("")
 
     def _tell_status(self, state: str) -> None:
+        failed = [name for name, status in self._workers.items() if status == "failed"]
         waiting = [name for name, status in self._workers.items() if status != "ready"]
-        text = f"loading: {', '.join(sorted(waiting))}" if waiting else "everything is loaded"
-        self.tell(f"STATUS={state + '; ' if state else ''}{text}")
+        loading = [name for name in waiting if name not in failed]
+        parts = [state] if state else []
+        parts += [f"failed: {', '.join(sorted(failed))}"] if failed else []
+        parts += [f"loading: {', '.join(sorted(loading))}"] if loading else []
+        parts += [] if waiting else ["everything is loaded"]
+        self.tell(f"STATUS={'; '.join(parts)}")
 
     def stopping(self) -> None:
         """Say that the end has begun."""

@@ -22,13 +22,15 @@ from typing import Any
 
 from appliance.clock import monotonic
 from appliance.commands import Command, Ping, Shutdown
-from appliance.errors import ServiceError
+from appliance.errors import ModelError, ServiceError
 from appliance.events import Event, Logged, Pong, Ready, WorkerChanged
 from appliance.ipc import MainChannel, channel_pair
 from appliance.worker import WorkerContext
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
+MODEL_PAUSE_S = 60.0
+"""After an end for want of a model: starting again changes nothing, and costs the card's time."""
 STEADY_AFTER_S = 30.0
 """A worker that ran for so long is healthy again: the next restart is quick."""
 PING_EVERY_S = 1.0
@@ -164,6 +166,8 @@ class _Link:
                 pause = FIRST_PAUSE_S
             self.health.restarts += 1
             await self._change("failed", reason)
+            if self.health.exit_code == ModelError.exit_code:
+                pause = MODEL_PAUSE_S
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
         await self._change("stopped")
@@ -198,6 +202,7 @@ class _Link:
         self._process = process
         self.health.pid = process.pid or 0
         self.health.last_pong = monotonic()
+        self.health.exit_code = 0
         await self._change("starting")
         self._channel = await MainChannel.open(own_end)
         tasks = [
@@ -318,6 +323,7 @@ class _Link:
                 detail=detail,
                 pid=self.health.pid,
                 restarts=self.health.restarts,
+                exit_code=self.health.exit_code if status == "failed" else 0,
             )
         )
 

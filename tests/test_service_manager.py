@@ -32,7 +32,9 @@ def heard(systemd: socket.socket) -> list[str]:
 
 
 def manager(tmp_path: Path, said: list[Event], **more: str) -> ServiceManager:
-    return ServiceManager(said.append, {"NOTIFY_SOCKET": str(tmp_path / "notify"), **more})
+    return ServiceManager(
+        said.append, ("listen", "llm"), {"NOTIFY_SOCKET": str(tmp_path / "notify"), **more}
+    )
 
 
 def test_ready_means_that_the_wake_word_works_while_models_still_load(
@@ -40,6 +42,7 @@ def test_ready_means_that_the_wake_word_works_while_models_still_load(
 ) -> None:
     service = manager(tmp_path, [])
     service.handle(WorkerChanged(worker="listen", status="ready"))
+    assert heard(systemd) == ["STATUS=loading: llm"]
     service.handle(WorkerChanged(worker="llm", status="starting"))
     assert "READY=1" not in heard(systemd)
     service.handle(StateChanged(state="idle"))
@@ -54,10 +57,17 @@ def test_ready_means_that_the_wake_word_works_while_models_still_load(
     ]
 
 
+def test_what_failed_is_not_called_loading(systemd: socket.socket, tmp_path: Path) -> None:
+    service = manager(tmp_path, [])
+    service.handle(WorkerChanged(worker="listen", status="starting"))
+    service.handle(WorkerChanged(worker="llm", status="failed"))
+    assert heard(systemd)[-1] == "STATUS=failed: llm; loading: listen"
+
+
 def test_without_systemd_nothing_is_sent_and_nothing_fails(tmp_path: Path) -> None:
     said: list[Event] = []
     for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "nobody")}):
-        service = ServiceManager(said.append, environ)
+        service = ServiceManager(said.append, (), environ)
         service.handle(StateChanged(state="idle"))
         service.stopping()
 

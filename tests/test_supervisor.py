@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from appliance import supervisor
 from appliance.commands import Cancel, Command, PlayEarcon
 from appliance.errors import ModelError, ServiceError
 from appliance.events import Event, Logged, Ready, WorkerChanged
@@ -53,6 +54,13 @@ class Echo:
 
 def echo(context: WorkerContext) -> None:
     serve(context, Echo)
+
+
+def breaks(context: WorkerContext) -> None:
+    def build(_: WorkerChannel) -> Echo:
+        raise ServiceError("it does not work")
+
+    serve(context, build)
 
 
 def refuses(context: WorkerContext) -> None:
@@ -154,16 +162,28 @@ async def test_no_worker_is_blamed_while_the_main_process_itself_stands_still() 
         assert (health.status, health.restarts) == ("ready", 0)
 
 
-async def test_one_that_cannot_start_says_why_and_is_tried_again_later() -> None:
+async def test_without_its_model_it_says_so_and_is_tried_again_much_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "MODEL_PAUSE_S", 0.5)
     async with running(WorkerSpec("sad", refuses)) as box:
         error = await box.until(Logged, level="error")
         assert isinstance(error, Logged)
         assert error.text == "the model is missing; fetch it"
         first = await box.until(WorkerChanged, status="failed")
+        assert isinstance(first, WorkerChanged)
+        assert first.exit_code == 4
+        again = await box.until(WorkerChanged, 2, status="starting")
+        assert again.at - first.at >= 0.5
+
+
+async def test_one_that_cannot_start_is_tried_again_later_and_later() -> None:
+    async with running(WorkerSpec("sad", breaks)) as box:
+        first = await box.until(WorkerChanged, status="failed")
         third = await box.until(WorkerChanged, 3, status="failed")
         assert isinstance(third, WorkerChanged)
         assert third.restarts == 3
-        assert "exited with 4" in third.detail
+        assert "exited with 6" in third.detail
         # The pause doubles: 0.1 s, 0.2 s, ...
         assert third.at - first.at > 0.3
 

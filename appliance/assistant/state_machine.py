@@ -45,6 +45,7 @@ from appliance.commands import (
     Transcribe,
     WatchForSpeech,
 )
+from appliance.errors import ModelError
 from appliance.events import (
     ButtonPressed,
     ButtonReleased,
@@ -660,8 +661,9 @@ def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
         return appliance, []
     if event.name == "filler" and not turn.sounding:
         needed = {"stt", "llm"} if turn.source != "text" else {"llm"}
-        awake = needed <= appliance.ready
-        key = "speech.one_moment" if awake else "speech.still_waking_up"
+        key = "speech.one_moment" if needed <= appliance.ready else "speech.still_waking_up"
+        if needed & appliance.lacking:
+            key = "speech.models_missing"
         return appliance, [SpeakPhrase(turn.id, key, final=False)]
     if event.name == "stall" and appliance.state is State.SPEAKING:
         return appliance, [SpeakPhrase(turn.id, "speech.one_moment", final=False)]
@@ -675,9 +677,15 @@ def _timer_fired(appliance: Appliance, event: TimerFired) -> Step:
 
 def _worker_changed(appliance: Appliance, event: WorkerChanged) -> Step:
     ready = appliance.ready - {event.worker}
+    lacking = appliance.lacking
     if event.status == "ready":
         ready |= {event.worker}
-    appliance = replace(appliance, ready=ready)
+        lacking -= {event.worker}
+    elif event.status == "failed":
+        lacking -= {event.worker}
+        if event.exit_code == ModelError.exit_code:
+            lacking |= {event.worker}
+    appliance = replace(appliance, ready=ready, lacking=lacking)
     actions = _resume(appliance, event.worker) if event.status == "ready" else []
     if appliance.turn is None:
         appliance = _rest(appliance)

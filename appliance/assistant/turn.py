@@ -84,6 +84,8 @@ class Appliance:
     last_id: int = 0
     cancelled_id: int = 0
     ready: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
+    """Workers that cannot start, because a model is missing or damaged."""
     muted: bool = False
     updating: bool = False
     """An update is being written: Luna still answers, but must not lose her power."""

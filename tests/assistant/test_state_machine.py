@@ -300,6 +300,18 @@ def test_still_waking_up(box: Box) -> None:
     assert actions == [sm.SpeakPhrase(1, "speech.still_waking_up", final=False)]
 
 
+def test_models_are_missing_and_not_merely_late(box: Box) -> None:
+    box.to_thinking()
+    box.feed(WorkerChanged(worker="llm", status="failed", exit_code=4))
+    box.feed(WorkerChanged(worker="llm", status="starting"))
+    actions = box.feed(TimerFired(name="filler", turn_id=1))
+    assert actions == [sm.SpeakPhrase(1, "speech.models_missing", final=False)]
+    box.feed(WorkerChanged(worker="llm", status="failed"))
+    assert box.feed(TimerFired(name="filler", turn_id=1)) == [
+        sm.SpeakPhrase(1, "speech.still_waking_up", final=False)
+    ]
+
+
 def to_page(box: Box, state: str = "listening") -> int:
     """Somebody talks through a browser; returns the turn's number."""
     box.feed(PagePressed(position=100))
