@@ -10,6 +10,7 @@ from typing import Any
 
 from appliance import paths
 from appliance.actions import service
+from appliance.command_line.options import load_settings
 from appliance.errors import ModelError, ServiceError, UpdateError
 from appliance.settings import Settings
 from appliance.texts import text
@@ -20,19 +21,21 @@ ANSWER_LIMIT_S = 240.0
 """A sentence spoken or understood; in an emulated machine it takes minutes."""
 
 
-def run(arguments: argparse.Namespace, settings: Settings) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Carry out `luna health [--boot]`; return the exit code.
 
-    With ``--boot``, on a slot that has nothing to prove, nothing is examined: a box whose
-    microphone was unplugged meanwhile must not be restarted for ever.
+    With ``--boot``, on a slot that has nothing to prove, nothing is examined, not even the
+    configuration: a box whose microphone was unplugged meanwhile, or whose owner wrote nonsense
+    into luna.toml, must not be restarted for ever.
 
     Raises:
         UpdateError: a check failed; with ``--boot`` also: the slot cannot be kept.
+        ConfigError: the configuration cannot be read.
     """
-    updater = Updater(Places()) if arguments.boot else None
-    if updater is not None and not updater.on_trial:
-        print(f"slot {updater.running} is not on trial")
+    updater = _on_trial() if arguments.boot else None
+    if arguments.boot and updater is None:
         return 0
+    settings = load_settings(arguments)
     language = settings.general.language
     probes = Probes(
         health=lambda: asyncio.run(service.health()),
@@ -53,6 +56,19 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if updater is not None:
         updater.bless()
     return 0
+
+
+def _on_trial() -> Updater | None:
+    """Return what can keep the running slot, if it has still to prove itself."""
+    try:
+        updater = Updater(Places())
+        if updater.on_trial:
+            return updater
+        print(f"slot {updater.running} is not on trial")
+    except (UpdateError, OSError) as error:
+        # Another start would find the same; and a slot that was good stays so.
+        print(f"it is not known whether this slot is on trial: {error}")
+    return None
 
 
 def damaged_models(settings: Settings) -> list[str]:

@@ -111,7 +111,12 @@ def add_commands(add: Add) -> None:
     update.add_argument(
         "--no-restart", action="store_true", help="leave the restart that tries it to you"
     )
-    health = add("health", "let Luna examine herself, and say a sentence to herself", "luna health")
+    health = add(
+        "health",
+        "let Luna examine herself, and say a sentence to herself",
+        "luna health",
+        settings=False,
+    )
     health.add_argument(
         "--boot", action="store_true", help="keep the version that runs if all is well"
     )
