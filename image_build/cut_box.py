@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.update.bundle import Chunk, Manifest, read_keys, read_manifest
 from appliance.update.source import FileSource
-from image_build import boot_files, disk, make_bundle, qemu
+from image_build import boot_files, boot_partition, disk, make_bundle, qemu
 from image_build.targets import Target
 
 ROOT_MEBIBYTES = 384
@@ -116,11 +116,10 @@ def make_disk(image: Path, target: Target, root: Path, tree: Path, key: Ed25519P
     data = image.with_suffix(".data")
     for name in ("luna", "cache/models", "etc", "system/ssh", "home"):
         (data / name).mkdir(parents=True, exist_ok=True)
-    disk.write_disk(
-        image, small, boot=boot_files.files(target, root), root=tree, data=data, epoch=0
-    )
+    boot = boot_files.by_partition(small, boot_files.files(small, root))
+    disk.write_disk(image, small, boot=boot, root=tree, data=data, epoch=0)
     shutil.rmtree(data)
-    qemu.open_shell(image, target.arch, FASTER)
+    boot_partition.open_shell(image, target.arch, FASTER)
     return image
 
 

@@ -17,7 +17,7 @@ from appliance.errors import LunaError
 from appliance.reminders.store import FOLDER, ReminderStore
 from appliance.update.bundle import CHUNK, Chunk
 from appliance.update.slots import Entry, next_boot, parse_entry
-from image_build import disk, qemu
+from image_build import boot_partition, disk
 from image_build.cut_box import Version
 
 ENTRIES = "loader/entries"
@@ -48,8 +48,8 @@ def version_on(image: Path, slot: str) -> Version:
         for at in range(0, size, CHUNK):
             data = file.read(min(CHUNK, size - at))
             chunks.append(Chunk(len(data), hashlib.sha256(data).hexdigest(), 0))
-    names = qemu.list_boot_files(image, slot)
-    boot = {Path(name).name: qemu.read_boot_file(image, name) for name in names}
+    names = boot_partition.list_files(image, slot)
+    boot = {Path(name).name: boot_partition.read_file(image, name) for name in names}
     return Version(__version__, chunks, boot, None)
 
 
@@ -138,7 +138,7 @@ def _slots(image: Path, work: Path, versions: Mapping[str, Version], found: Find
 
 def _entries(image: Path) -> list[Entry]:
     found = []
-    for name in qemu.list_boot_files(image, ENTRIES):
+    for name in boot_partition.list_files(image, ENTRIES):
         text = (_boot_file(image, name) or b"").decode(errors="replace")
         entry = parse_entry(Path(name).name, text)
         if entry is not None:
@@ -148,7 +148,7 @@ def _entries(image: Path) -> list[Entry]:
 
 def _boot_file(image: Path, name: str) -> bytes | None:
     try:
-        return qemu.read_boot_file(image, name)
+        return boot_partition.read_file(image, name)
     except subprocess.CalledProcessError:
         return None
 

@@ -7,7 +7,6 @@ command line in the copy's boot entries, so that nothing of it is in the image i
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import socket
@@ -18,8 +17,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from image_build import disk
 
 FIRMWARE = {
     "amd64": (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
@@ -241,52 +238,6 @@ class Shell:
     def close(self) -> None:
         """Hang up; the next :meth:`Machine.shell` is a new one."""
         self._connection.close()
-
-
-def prepare(image: Path, copy: Path, arch: str, more: str = "") -> None:
-    """Copy an image for a test, with a root shell on its second serial line."""
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
-    open_shell(copy, arch, more)
-
-
-def open_shell(image: Path, arch: str, more: str = "") -> None:
-    """Let every boot entry of *image* start a root shell; *more* goes onto the command line too."""
-    shell = f"systemd.debug_shell={SHELL_TTY[arch]}{more and ' '}{more}".encode()
-    for name in list_boot_files(image, "loader/entries"):
-        entry = read_boot_file(image, name)
-        if shell not in entry and name.endswith(".conf"):
-            changed = entry.rstrip().replace(b" quiet", b"") + b" " + shell + b"\n"
-            write_boot_file(image, name, changed)
-
-
-def list_boot_files(image: Path, folder: str) -> list[str]:
-    """Return the paths of the files in a folder of the boot partition."""
-    listed = _mtools(image, "mdir", "-b", folder).decode().split()
-    return [name.removeprefix("::/") for name in listed]
-
-
-def read_boot_file(image: Path, name: str) -> bytes:
-    """Return a file of the boot partition."""
-    return _mtools(image, "mtype", name)
-
-
-def write_boot_file(image: Path, name: str, content: bytes) -> None:
-    """Write a file of the boot partition, in the place of the one that is there."""
-    _mtools(image, "mcopy", "-o", "-", name, content=content)
-
-
-def _mtools(image: Path, command: str, *arguments: str, content: bytes | None = None) -> bytes:
-    """Run one of mtools on the boot partition; its last argument is a path there."""
-    offset, _ = disk.partitions(image)["esp"]
-    *options, path = arguments
-    done = subprocess.run(
-        [command, "-i", f"{image}@@{offset}", *options, f"::/{path}"],
-        check=True,
-        capture_output=True,
-        input=content,
-        env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
-    )
-    return done.stdout
 
 
 def main() -> int:

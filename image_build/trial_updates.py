@@ -11,140 +11,28 @@ Every line of the log that begins with `#` was typed in a root shell of the box.
 from __future__ import annotations
 
 import argparse
-import py_compile
-import random
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from appliance.update.bundle import HEAD_BYTES, SIGNATURE_BYTES
-from image_build import boot_files, cut_box, disk, make_bundle, qemu
-from image_build.targets import MEBIBYTE, TARGETS, Target
+from image_build import boot_partition, make_bundle, qemu, trial_bundles
+from image_build.targets import TARGETS, Target
 
 LIMIT_S = 1800.0
 """For anything but the trial: in an emulated machine on a busy computer."""
 TRIAL_S = 5400.0
-MORE = "modules_load=snd-aloop mitigations=off"
-"""A silent microphone; and nothing that an emulated processor cannot have, but must pay for."""
-LIBRARY = "opt/luna/lib"
-NEEDED = "PARTLABEL=nowhere /srv ext4 x-systemd.device-timeout=10 0 2\n"
-"""A line of fstab that nothing can fulfil."""
 APPLY = "OPENSSL_ia32cap=0 luna update apply /run/updates/{} --no-restart"
 """Emulated vector instructions hash at a third of the speed of none."""
 PLUG_IN = "systemctl stop luna; mkdir /run/updates; mount -o ro /dev/vdb /run/updates"
 """Luna stops where nothing is asked of her: there is one emulated processor."""
-
-
-class Bundles:
-    """Writes the bundles into *folder*.
-
-    Args:
-        folder: becomes the content of a stick.
-        work: beside the root tree, whose files are shared.
-    """
-
-    def __init__(
-        self, folder: Path, work: Path, target: Target, root: Path, key: Ed25519PrivateKey
-    ) -> None:
-        self._folder, self._work, self._target = folder, work, target
-        self._root, self._key = root, key
-        self.boot = make_bundle.slot_files(target, root)
-        line = boot_files.command_line(target, "{slot}").replace(" quiet", "")
-        self._line = f"{line} systemd.debug_shell={qemu.SHELL_TTY[target.arch]} {MORE}"
-
-    def luna(self, version: str, changes: Mapping[str, str]) -> None:
-        """Pack the image's own root as another version, with some files changed."""
-        tree = self._work / "tree"
-        shutil.rmtree(tree, ignore_errors=True)
-        subprocess.run(["cp", "-al", self._root, tree], check=True)
-        change(tree, f"{LIBRARY}/appliance/__init__.py", f'__version__ = "{version}"\n')
-        for name, content in changes.items():
-            change(tree, name, content)
-        self.pack(version, self._image(tree, self._target.root_mebibytes))
-
-    def small(self, version: str, fstab: str) -> None:
-        """Pack the small system of the power cuts, with *fstab* more to mount."""
-        tree = self._work / "tree"
-        cut_box.make_tree(self._root, tree)
-        change(tree, "etc/fstab", (tree / "etc/fstab").read_text() + fstab)
-        self.pack(version, self._image(tree, cut_box.ROOT_MEBIBYTES))
-
-    def pack(
-        self,
-        version: str,
-        root: Path,
-        *,
-        name: str = "",
-        key: Ed25519PrivateKey | None = None,
-        target: str = "",
-        boot: Mapping[str, bytes] | None = None,
-    ) -> Path:
-        """Write a bundle."""
-        out = self._folder / f"luna-{name or version}.luna"
-        make_bundle.write_bundle(
-            out,
-            key or self._key,
-            version=version,
-            target=target or self._target.name,
-            command_line=self._line,
-            boot=self.boot if boot is None else boot,
-            root=root,
-        )
-        return out
-
-    def garbage(self) -> Path:
-        """Return the image of a root that cannot be mounted."""
-        file = self._work / "garbage"
-        file.write_bytes(random.Random(1).randbytes(MEBIBYTE))  # noqa: S311 - not for secrets
-        return file
-
-    def refused(self) -> None:
-        """Write what must not be installed."""
-        root, boot = self.garbage(), {"linux": b"kernel", "initrd": b"initrd"}
-        data = bytearray(self.pack("0.1.9", root, boot=boot).read_bytes())
-        damaged = data[:-1] + bytes([data[-1] ^ 1])
-        unsigned = data.copy()
-        unsigned[HEAD_BYTES - SIGNATURE_BYTES : HEAD_BYTES] = bytes(SIGNATURE_BYTES)
-        for name, content in (
-            ("damaged", damaged),
-            ("cut-off", data[:-100]),
-            ("unsigned", unsigned),
-            ("no-bundle", data[1:]),
-        ):
-            (self._folder / f"luna-{name}.luna").write_bytes(content)
-        other = Ed25519PrivateKey.generate()
-        self.pack("0.1.9", root, boot=boot, key=other, name="other-key")
-        self.pack("0.1.9", root, boot=boot, target="pi5", name="other-machine")
-        self.pack("0.1.0", root, boot=boot, name="same")
-        self.pack("0.0.9", root, boot=boot, name="older")
-
-    def _image(self, tree: Path, mebibytes: int) -> Path:
-        image = self._work / "root.ext4"
-        image.unlink(missing_ok=True)  # it may be of another size
-        disk.write_ext4(image, mebibytes, "root", tree, 0)
-        return image
-
-
-def change(tree: Path, name: str, content: str) -> None:
-    """Write a file of *tree*, which shares its files with another."""
-    file = tree / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    file.write_text(content)
-    file.chmod(0o644)
-    if file.suffix == ".py":
-        compiled = file.parent / "__pycache__" / f"{file.stem}.cpython-311.pyc"
-        compiled.unlink(missing_ok=True)
-        mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-        py_compile.compile(str(file), str(compiled), f"/{name}", True, invalidation_mode=mode)
+SERVE = (
+    "printf '[update]\\nurl = \"http://127.0.0.1:8000/luna-0.1.6.luna\"\\n' >/etc/luna/luna.toml; "
+    "(cd /run/updates; exec python3 -m http.server -b 127.0.0.1 8000 >/run/http.log 2>&1) & sleep 9"
+)
+"""Stands for the owner's server; /etc/luna is on the data partition."""
 
 
 class Box:
@@ -160,7 +48,7 @@ class Box:
     def __init__(self, image: Path, target: Target, stick: Path, folder: Path, log: TextIO) -> None:
         self._log, self._began = log, time.monotonic()
         self.failures: list[str] = []
-        qemu.prepare(image, folder / "disk.img", target.arch, MORE)
+        boot_partition.prepare(image, folder / "disk.img", target.arch, trial_bundles.MORE)
         self._machine = qemu.Machine(
             folder / "disk.img", target.arch, folder, disks=[stick], cpus=qemu.OWN_CLOCK
         )
@@ -195,13 +83,13 @@ class Box:
         code, text = self.run(command)
         self.check(f"refused: {sentence}", code != 0 and sentence in text)
 
-    def restart(self, wanted: list[str], limit_s: float) -> None:
-        """Restart; check which slots are started, until as many have as are *wanted*."""
+    def restart(self, wanted: list[str], limit_s: float, command: str = "systemctl reboot") -> None:
+        """Have it restart; check which slots are started, until as many have as are *wanted*."""
         if self._shell is None:
             raise TimeoutError("there is no shell to restart from")
         self._machine.console.write_bytes(b"")
-        self.say("# systemctl reboot")
-        self._shell.begin("systemctl reboot")
+        self.say(f"# {command}")
+        self._shell.begin(command)
         started: list[str] = []
         deadline = time.monotonic() + limit_s
         while b"Restarting system" not in self._machine.console.read_bytes():
@@ -276,26 +164,12 @@ def carry_out(box: Box) -> None:
         box.run(PLUG_IN)
         _, text = box.run("luna update slots")
         box.check("Luna 0.1.0 is back by herself", f"Luna {name} did not pass" in text)
-
-
-def write_stick(
-    stick: Path, work: Path, target: Target, root: Path, key: Ed25519PrivateKey
-) -> None:
-    """Write all bundles, and a file system with them."""
-    folder = work / "bundles"
-    folder.mkdir()
-    bundles = Bundles(folder, work, target, root, key)
-    bundles.luna("0.1.1", {})
-    broken = {f"{LIBRARY}/appliance/app.py": 'raise RuntimeError("broken on purpose")\n'}
-    bundles.luna("0.1.2", broken)
-    bundles.small("0.1.3", NEEDED)
-    bundles.pack("0.1.4", bundles.garbage())
-    bundles.pack("0.1.5", bundles.garbage(), boot={**bundles.boot, "initrd": b"garbage"})
-    bundles.refused()
-    shutil.rmtree(work / "tree")
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    disk.write_ext4(stick, size // MEBIBYTE + 64, "updates", folder, 0)
-    shutil.rmtree(folder)
+    box.say("=== by the unit, from an address; a small system that only keeps its slot")
+    box.run(f"{SERVE}; luna update check")
+    box.restart(["b"], LIMIT_S, "systemctl start luna-update")
+    _, text = box.run("systemctl is-system-running --wait; luna update slots; systemctl --failed")
+    box.check("0.1.6 was kept", "slot b: 0.1.6    good  running, next" in text)
+    box.check("no unit failed", "0 loaded units listed" in text)
 
 
 def main() -> int:
@@ -318,7 +192,7 @@ def main() -> int:
         stick: Path = arguments.stick or work / "stick"
         if not stick.exists():
             key = make_bundle.read_key(arguments.key)
-            write_stick(stick, work, target, arguments.root, key)
+            trial_bundles.write_stick(stick, work, target, arguments.root, key)
         box = Box(arguments.image, target, stick, work, log)
         try:
             carry_out(box)
