@@ -186,7 +186,7 @@ class Shell:
         # Two halves, so that an echo of the line is not taken for its result.
         line = f"{command}\nprintf '%s%s:%d\\n' {mark[:16]} {mark[16:]} $?\n"
         self._connection.sendall(line.encode())
-        wanted = re.compile(rb"(.*)" + mark.encode() + rb":(\d+)", re.DOTALL)
+        wanted = re.compile(mark.encode() + rb":(\d+)\s")
         received, deadline = b"", time.monotonic() + limit_s
         while time.monotonic() < deadline:
             self._connection.settimeout(max(0.1, deadline - time.monotonic()))
@@ -198,8 +198,8 @@ class Shell:
                 break
             received += data
             if found := wanted.search(received):
-                text = found[1].decode(errors="replace").replace("\r", "")
-                return int(found[2]), text.strip("\n")
+                text = received[: found.start()].decode(errors="replace").replace("\r", "")
+                return int(found[1]), text.strip("\n")
         raise TimeoutError(f"`{command}` did not end within {limit_s:.0f} s: {received[-500:]!r}")
 
     def begin(self, command: str) -> None:
