@@ -18,7 +18,8 @@ from image_build.targets import DEBIAN, Target
 
 def bill_of_materials(root: Path, target: Target, models: Iterable[Path]) -> dict[str, Any]:
     """Return the components of *root* and the model files, in CycloneDX's form."""
-    components = [*_debian(root, target), *_python(root), *(_model(file) for file in models)]
+    components = [*_debian(root, target), *_kernel(root), *_python(root)]
+    components += [_model(file) for file in models]
     identifier = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(components, sort_keys=True))
     return {
         "bomFormat": "CycloneDX",
@@ -39,6 +40,17 @@ def _debian(root: Path, target: Target) -> Iterable[dict[str, Any]]:
             "name": name,
             "version": version,
             "purl": f"pkg:deb/debian/{name}@{version}?arch={target.arch}&distro={DEBIAN}",
+        }
+
+
+def _kernel(root: Path) -> Iterable[dict[str, Any]]:
+    """Yield the kernel itself: a vendor's belongs to no package here."""
+    for file in sorted((root / "boot").glob("vmlinuz-*")):
+        yield {
+            "type": "operating-system",
+            "name": "linux",
+            "version": file.name.removeprefix("vmlinuz-"),
+            "hashes": [{"alg": "SHA-256", "content": sha256(file)}],
         }
 
 

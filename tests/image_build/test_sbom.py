@@ -10,7 +10,9 @@ from image_build.root_tree import LIBRARY
 from image_build.targets import TARGETS
 
 
-def test_packages_and_models_are_listed(tmp_path: Path) -> None:
+def test_packages_kernel_and_models_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/vmlinuz-6.12.1-rpi").write_bytes(b"kernel")
     (tmp_path / "var/lib/dpkg").mkdir(parents=True)
     status = "Package: bash\nStatus: install ok installed\nVersion: 5.2\n"
     (tmp_path / "var/lib/dpkg/status").write_text(status)
@@ -23,12 +25,14 @@ def test_packages_and_models_are_listed(tmp_path: Path) -> None:
     bill = sbom.bill_of_materials(tmp_path, TARGETS["pi5"], [model])
     assert [part["name"] for part in bill["components"]] == [
         "bash",
+        "linux",
         "Typing_Extensions",
         "tiny/model.bin",
     ]
     assert bill["components"][0]["purl"].startswith("pkg:deb/debian/bash@5.2?arch=arm64")
-    assert bill["components"][1]["purl"] == "pkg:pypi/typing-extensions@4.0"
-    assert bill["components"][2]["hashes"][0]["content"] == sbom.sha256(model)
+    assert bill["components"][1]["version"] == "6.12.1-rpi"
+    assert bill["components"][2]["purl"] == "pkg:pypi/typing-extensions@4.0"
+    assert bill["components"][3]["hashes"][0]["content"] == sbom.sha256(model)
     again = sbom.bill_of_materials(tmp_path, TARGETS["pi5"], [model])
     assert json.dumps(bill) == json.dumps(again)
     model.write_bytes(b"others")
