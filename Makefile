@@ -49,11 +49,13 @@ run: setup ## Install what is missing and start Luna (ARGS="..." are passed on)
 	@$(BIN)/luna run $(ARGS)
 
 # Most tests wait for something, so two run beside each other; those that hear, speak or think in real
-# time run alone. Status 5: none of the tests that were asked for is among these.
+# time run alone, and so does the emulated machine, which takes a quarter of an hour. Status 5: none of
+# the tests that were asked for is among these.
 test: setup-test ## Install what is missing and run all tests (PYTEST_ARGS="...")
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not (sound or models)" \
-	    $(PYTEST_ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	    -m "not (sound or models or emulator)" $(PYTEST_ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -m "sound or models" $(PYTEST_ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m emulator $(PYTEST_ARGS) || [ $$? = 5 ]
 
 lint: $(DEV) $(PACKAGE) ## Style and types
 	$(BIN)/ruff check .

@@ -107,7 +107,7 @@ class Box:
             started = found
         self._machine.console.write_bytes(b"")
         self.check(f"it started from {', '.join(wanted)}, in this order", started == wanted)
-        self.run("cat /proc/cmdline; ls /boot/loader/entries")
+        self.run("systemctl start boot.mount; cat /proc/cmdline; ls /boot/loader/entries")
 
 
 def carry_out(box: Box) -> None:

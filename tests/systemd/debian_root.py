@@ -40,12 +40,12 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def llama_wheel(kind: str) -> Path:
+def llama_wheel(*kind: str) -> Path:
     """Return llama.cpp's wheel, which `make test` has built; *kind* as in llama_wheel.sh."""
     script = [PROJECT / "image_build/setup/llama_wheel.sh", sys.executable]
     with one_at_a_time():
         done = subprocess.run(
-            ["sh", *map(str, (*script, cache() / "wheels")), kind],
+            ["sh", *map(str, (*script, cache() / "wheels")), *kind],
             check=True,
             capture_output=True,
             text=True,
