@@ -29,8 +29,8 @@ from appliance.worker import WorkerContext
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
-MODEL_PAUSE_S = 60.0
-"""After an end for want of a model: starting again changes nothing, and costs the card's time."""
+MODEL_PAUSE_S = 20.0
+"""After an end for want of a model: before one comes, another start changes nothing."""
 STEADY_AFTER_S = 30.0
 """A worker that ran for so long is healthy again: the next restart is quick."""
 PING_EVERY_S = 1.0
@@ -166,9 +166,8 @@ class _Link:
                 pause = FIRST_PAUSE_S
             self.health.restarts += 1
             await self._change("failed", reason)
-            if self.health.exit_code == ModelError.exit_code:
-                pause = MODEL_PAUSE_S
-            await asyncio.sleep(pause)
+            lacking = self.health.exit_code == ModelError.exit_code
+            await asyncio.sleep(MODEL_PAUSE_S if lacking else pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
         await self._change("stopped")
 

@@ -15,7 +15,7 @@ from appliance.errors import ModelError, ServiceError, UpdateError
 from appliance.settings import Settings
 from appliance.texts import text
 from appliance.update.gate import Finding, Probes, examine
-from appliance.update.updater import Places, Updater
+from appliance.update.updater import NoSlotsError, Places, Updater
 
 ANSWER_LIMIT_S = 240.0
 """A sentence spoken or understood; in an emulated machine it takes minutes."""
@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     into luna.toml, must not be restarted for ever.
 
     Raises:
+        NoSlotsError: ``--boot`` where there are none.
         UpdateError: a check failed; with ``--boot`` also: the slot cannot be kept.
         ConfigError: the configuration cannot be read.
     """
@@ -59,12 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _on_trial() -> Updater | None:
-    """Return what can keep the running slot, if it has still to prove itself."""
+    """Return what can keep the running slot, if it has still to prove itself.
+
+    Raises:
+        NoSlotsError: this machine has none.
+    """
     try:
         updater = Updater(Places())
         if updater.on_trial:
             return updater
         print(f"slot {updater.running} is not on trial")
+    except NoSlotsError:
+        raise
     except (UpdateError, OSError) as error:
         # Another start would find the same; and a slot that was good stays so.
         print(f"it is not known whether this slot is on trial: {error}")

@@ -65,6 +65,10 @@ class Places:
         return self.root / "dev/disk/by-partlabel" / f"root_{name}"
 
 
+class NoSlotsError(UpdateError):
+    """This machine has no update slots, and never had."""
+
+
 @dataclass(frozen=True)
 class State:
     """What is remembered about updates."""
@@ -83,7 +87,8 @@ class Updater:
         layer: makes the changes on the boot partition.
 
     Raises:
-        UpdateError: this machine has no slots.
+        NoSlotsError: this machine has no slots.
+        UpdateError: its boot partition cannot be used.
     """
 
     def __init__(self, places: Places, layer: FileLayer | None = None) -> None:
@@ -95,7 +100,7 @@ class Updater:
             line = ""
         self.running = running_slot(line)
         if not self.running:
-            raise UpdateError(
+            raise NoSlotsError(
                 "this machine has no update slots: only Luna's own image has them; update Luna "
                 "here as she was installed"
             )
