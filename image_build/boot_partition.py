@@ -6,7 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from image_build import disk, qemu
+from image_build import boot_files, disk, qemu
+from image_build.targets import Target
 
 
 def prepare(image: Path, copy: Path, arch: str, more: str = "") -> None:
@@ -17,12 +18,22 @@ def prepare(image: Path, copy: Path, arch: str, more: str = "") -> None:
 
 def open_shell(image: Path, arch: str, more: str = "") -> None:
     """Let every boot entry of *image* start a root shell; *more* goes onto the command line too."""
-    shell = f"systemd.debug_shell={qemu.SHELL_TTY[arch]}{more and ' '}{more}".encode()
+    shell = _shell(arch, more).encode()
     for name in list_files(image, "loader/entries"):
         entry = read_file(image, name)
         if shell not in entry and name.endswith(".conf"):
             changed = entry.rstrip().replace(b" quiet", b"") + b" " + shell + b"\n"
             write_file(image, name, changed)
+
+
+def command_line(target: Target, more: str = "") -> str:
+    """Return the command line of an update for a test: as in :func:`open_shell`."""
+    line = boot_files.command_line(target, "{slot}").replace(" quiet", "")
+    return f"{line} {_shell(target.arch, more)}"
+
+
+def _shell(arch: str, more: str) -> str:
+    return f"systemd.debug_shell={qemu.SHELL_TTY[arch]}{more and ' '}{more}"
 
 
 def list_files(image: Path, folder: str) -> list[str]:

@@ -9,7 +9,6 @@ counter, and the gate, of which only the examination is left out (there is no vo
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 import subprocess
@@ -18,9 +17,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.update.bundle import Chunk, Manifest, read_keys, read_manifest
+from appliance.update.bundle import Chunk, Manifest, digest_of, read_keys, read_manifest
 from appliance.update.source import FileSource
-from image_build import boot_files, boot_partition, disk, make_bundle, qemu
+from image_build import boot_files, boot_partition, disk, make_bundle
 from image_build.targets import Target
 
 ROOT_MEBIBYTES = 384
@@ -82,7 +81,7 @@ class Version:
         with image.open("rb") as file:
             file.seek(offset)
             for number, chunk in enumerate(self.root):
-                if hashlib.sha256(file.read(chunk.bytes)).hexdigest() != chunk.sha256:
+                if digest_of(file.read(chunk.bytes)) != chunk.sha256:
                     return f"piece {number} of {len(self.root)}"
         return ""
 
@@ -131,7 +130,6 @@ def make_version(
     image = folder / "root.ext4"
     disk.write_ext4(image, ROOT_MEBIBYTES, "root", tree, 0)
     (tree / "filler").unlink()
-    line = boot_files.command_line(target, "{slot}").replace(" quiet", "")
     boot = make_bundle.slot_files(target, root)
     bundle = folder / f"luna-{name}.luna"
     make_bundle.write_bundle(
@@ -139,7 +137,7 @@ def make_version(
         key,
         version=name,
         target=target.name,
-        command_line=f"{line} systemd.debug_shell={qemu.SHELL_TTY[target.arch]} {FASTER}",
+        command_line=boot_partition.command_line(target, FASTER),
         boot=boot,
         root=image,
     )

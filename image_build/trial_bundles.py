@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.update.bundle import HEAD_BYTES, SIGNATURE_BYTES
-from image_build import boot_files, cut_box, disk, make_bundle, qemu
+from image_build import boot_partition, cut_box, disk, make_bundle
 from image_build.targets import MEBIBYTE, Target
 
 MORE = "modules_load=snd-aloop mitigations=off"
@@ -36,8 +36,7 @@ class Bundles:
         self._folder, self._work, self._target = folder, work, target
         self._root, self._key = root, key
         self.boot = make_bundle.slot_files(target, root)
-        line = boot_files.command_line(target, "{slot}").replace(" quiet", "")
-        self._line = f"{line} systemd.debug_shell={qemu.SHELL_TTY[target.arch]} {MORE}"
+        self._line = boot_partition.command_line(target, MORE)
 
     def luna(self, version: str, changes: Mapping[str, str]) -> None:
         """Pack the image's own root as another version, with some files changed."""
